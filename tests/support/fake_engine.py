@@ -173,6 +173,9 @@ class BlindRunner:
     def routes(self, _):
         return {}
 
+    def watch_host(self):
+        return None
+
     def namespace_inode(self, *_):
         return None
 

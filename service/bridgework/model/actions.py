@@ -128,7 +128,16 @@ class Read:
     """Read a resource. ``of`` names the network or container that the resource is, or belongs to."""
 
     resource: Literal[
-        "networks", "containers", "nodes", "engine", "network", "container", "endpoints", "addresses", "document"
+        "networks",
+        "containers",
+        "nodes",
+        "engine",
+        "network",
+        "container",
+        "endpoints",
+        "addresses",
+        "expectations",
+        "document",
     ]
     of: str = ""
 

@@ -10,6 +10,7 @@
     ├── NotPossible         this installation cannot do it
     ├── TooBusy             a limit on requests or on work at once is reached
     ├── TookTooLong         the request reached its limit of time
+    ├── StateUnavailable    the file of kept expectations cannot be read or written
     ├── EngineUnreachable   no engine answers
     ├── EngineTooSlow       the engine did not answer in time; the outcome is unknown
     └── EngineMisbehaved    the engine answered what its API does not promise
@@ -120,6 +121,10 @@ class TooBusy(BridgeworkError):
 
 class TookTooLong(BridgeworkError):
     """The request took longer than it may; what it did not begin was not done."""
+
+
+class StateUnavailable(BridgeworkError):
+    """The file of kept expectations cannot be read or written."""
 
 
 class EngineUnreachable(BridgeworkError):

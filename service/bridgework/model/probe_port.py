@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from bridgework.model.checks import Measurement, ProbeRequest, Reason, Verdict
 from bridgework.model.checks import Protocol as ProbeProtocol
+from bridgework.model.expectations import HostWatch
 from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.trace import End, TraceRecord
 
@@ -181,6 +182,10 @@ class ProbeRunner(Protocol):
         A question takes about 10 microseconds. Nothing is returned where the kernel cannot be asked in that time: by a
         helper container, or before the first ``read_firewall``.
         """
+        ...
+
+    def watch_host(self) -> HostWatch | None:
+        """Begin to tell what changes in the namespace of the engine's host; ``None`` where nothing can be told."""
         ...
 
     def namespace_inode(self, place: Place) -> int | None:

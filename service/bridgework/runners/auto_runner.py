@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bridgework.model.checks import Measurement, ProbeRequest
+from bridgework.model.expectations import HostWatch
 from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
 from bridgework.model.trace import TraceRecord
@@ -60,6 +61,10 @@ class AutoRunner:
     def routes(self, questions: Sequence[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
         """Forward."""
         return self._decision()[1].routes(questions)
+
+    def watch_host(self) -> HostWatch | None:
+        """Forward."""
+        return self._decision()[1].watch_host()
 
     def namespace_inode(self, place: Place) -> int | None:
         """Forward."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from bridgework.matrix.rows import RowProgress
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
+from bridgework.model.expectations import HostWatch
 from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.probe_port import Aspect, Place, RunnerStatus, SweepPlan, SweepRow, SweepSource, TracePlan
 from bridgework.model.trace import TraceRecord
@@ -92,6 +93,10 @@ class HelperRunner:
         """Return nothing: a helper takes longer to start than a check may."""
         del questions
         return {}
+
+    def watch_host(self) -> HostWatch | None:
+        """Return ``None``: a helper would have to run for as long as the service."""
+        return None
 
     def namespace_inode(self, place: Place) -> int | None:
         """Return ``None``: a helper cannot tell the inode without being started."""

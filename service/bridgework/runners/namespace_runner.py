@@ -17,6 +17,7 @@ from typing import TypeVar
 from bridgework.matrix.run import run_matrix
 from bridgework.matrix.source_opener import Environment
 from bridgework.model.checks import Measurement, ProbeRequest, Reason
+from bridgework.model.expectations import HostWatch
 from bridgework.model.observations import (
     FirewallRules,
     HostObservation,
@@ -30,6 +31,7 @@ from bridgework.model.trace import Place as TracePlace
 from bridgework.model.trace import TraceRecord
 from bridgework.probes.kernel import capabilities, netlink
 from bridgework.probes.kernel.firewall import TIMEOUT_S, KnownTables, read_rules
+from bridgework.probes.kernel.host_watch import NamespaceWatch
 from bridgework.probes.kernel.namespace_files import (
     OutOfReach,
     host_name_servers,
@@ -261,6 +263,14 @@ class NamespaceRunner:
             before.routes.close()
         setting = firewall_setting(host.pid) if self._pids_visible() else None
         return replace(rules, docker=replace(rules.docker, setting=setting))
+
+    def watch_host(self) -> HostWatch | None:
+        """Open the watch in the engine's own namespace; ``None`` without its process or without CAP_NET_ADMIN."""
+        host = Place(container_id=None, name="host", pid=self._engine_pid() or 0)
+        try:
+            return self._run(host, NamespaceWatch, _observe_until())
+        except (OutOfReach, OSError):
+            return None
 
     def namespace_inode(self, place: Place) -> int | None:
         """Return the inode of the place's namespace, which identifies it on this machine; ``None`` if not visible."""

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.engine_port import Engine
 from bridgework.model.errors import BridgeworkError
+from bridgework.model.expectations import HostWatch
 from bridgework.model.observations import FirewallRules, HostObservation, Observation, RouteAnswer, RouteQuestion
 from bridgework.model.probe_port import Aspect, Place, ProbeRunner, RunnerStatus, SweepPlan, SweepRow, TracePlan
 from bridgework.model.trace import TraceRecord
@@ -189,6 +190,10 @@ class MeteredRunner:
     def routes(self, questions: Sequence[RouteQuestion]) -> Mapping[RouteQuestion, RouteAnswer]:
         """See ``ProbeRunner``."""
         return self._runner.routes(questions)
+
+    def watch_host(self) -> HostWatch | None:
+        """See ``ProbeRunner``."""
+        return self._runner.watch_host()
 
     def namespace_inode(self, place: Place) -> int | None:
         """See ``ProbeRunner``."""

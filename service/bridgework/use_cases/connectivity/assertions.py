@@ -8,30 +8,21 @@ from dataclasses import dataclass
 
 from bridgework.analysis.verdict import why_inconclusive
 from bridgework.explanations.networks import NETWORKS_NOT_ISOLATED
-from bridgework.model.checks import CheckRequest, CheckResult, Verdict
+from bridgework.model.checks import CheckResult, Verdict
 from bridgework.model.errors import BridgeworkError
+from bridgework.model.expectations import Assertion
 from bridgework.model.snapshot import Snapshot
+from bridgework.policy.access import Caller
 from bridgework.use_cases.connectivity.check import check
 from bridgework.use_cases.services import Services
-
-
-@dataclass(frozen=True, slots=True)
-class Assertion:
-    """A check, and the verdict that is expected of it.
-
-    ``unreachable`` is met only where no address of the destination is reachable.
-    """
-
-    name: str
-    wanted: CheckRequest
-    expect: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome of one assertion: ``passed``, ``failed`` or ``error``.
 
-    ``error`` means that the check was inconclusive, or could not be made; ``result`` is ``None`` where it could not.
+    ``error`` means that the check was inconclusive, or could not be made. Where it could not, ``result`` is ``None``
+    and ``error`` says why.
     """
 
     name: str
@@ -40,19 +31,23 @@ class Outcome:
     message: str
     duration_ms: float
     result: CheckResult | None = None
+    error: BridgeworkError | None = None
 
 
 def run_assertions(services: Services, snapshot: Snapshot, assertions: Sequence[Assertion]) -> list[Outcome]:
     """Run the assertions in order. One that cannot be checked is an outcome too, and does not stop the others."""
-    return [_outcome(services, snapshot, assertion) for assertion in assertions]
+    return [run_assertion(services, snapshot, assertion) for assertion in assertions]
 
 
-def _outcome(services: Services, snapshot: Snapshot, assertion: Assertion) -> Outcome:
+def run_assertion(
+    services: Services, snapshot: Snapshot, assertion: Assertion, tracer: Caller | None = None
+) -> Outcome:
+    """Run one assertion. It may be traced for the ``tracer``, if there is one."""
     began = time.perf_counter()
     try:
-        result = check(services, snapshot, assertion.wanted)
+        result = check(services, snapshot, assertion.wanted, tracer)
     except BridgeworkError as error:
-        return Outcome(assertion.name, "error", assertion.expect, error.detail, _since(began))
+        return Outcome(assertion.name, "error", assertion.expect, error.detail, _since(began), error=error)
     if result.verdict is Verdict.INCONCLUSIVE:
         known = f"({why_inconclusive(result)}), predicted {result.predicted.verdict}"
         words = f"The check is inconclusive {known}. {result.measured.detail or ''}".strip()

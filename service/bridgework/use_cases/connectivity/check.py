@@ -70,7 +70,7 @@ def check(services: Services, snapshot: Snapshot, request: CheckRequest, tracer:
     """
     peers = services.peers_beyond(snapshot)
     world = peers.world_of_check(snapshot, request) if peers else World(snapshot)
-    question = _question(snapshot, world, request)
+    question = question_of(snapshot, world, request)
     source = world.snapshot.containers_by_id.get(question.source_id or "")
     if peers and source is not None and source.node is not None:
         if request.trace:
@@ -215,7 +215,8 @@ def _on_loopback(listener: ListeningSocket) -> bool:
     return listener.address.startswith("127.") or listener.address == "::1"
 
 
-def _question(snapshot: Snapshot, world: World, request: CheckRequest) -> Question:
+def question_of(snapshot: Snapshot, world: World, request: CheckRequest) -> Question:
+    """Resolve the references of a request. Raises ``NotFound``, ``AmbiguousReference`` and ``InvalidInput``."""
     source = world.container(snapshot, request.source).id if request.source else None
     return Question(source, _destination(snapshot, world, request), request.probe)
 

@@ -19,6 +19,10 @@ class LinkMemory:
         # One attribute, and no lock: a look takes up to 0.2 s by a helper container, and other checks must not wait.
         self._memory: tuple[Snapshot | None, dict[str | None, Observation]] = (None, {})
 
+    def forget(self) -> None:
+        """Look again at every place: the kernel told that links or addresses changed."""
+        self._memory = (None, {})
+
     def of(self, runner: ProbeRunner, snapshot: Snapshot, place: Place) -> Observation | None:
         """Return the interfaces at a place; ``None`` where it is not visible."""
         of, seen = self._memory

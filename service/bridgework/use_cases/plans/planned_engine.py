@@ -15,6 +15,7 @@ from bridgework.model.checks import Measurement, ProbeRequest
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec, NetworkSpec
 from bridgework.model.engine_port import EngineEvent, EngineFacts
 from bridgework.model.errors import Conflict, NotFound, Remedy, quoted
+from bridgework.model.expectations import HostWatch
 from bridgework.model.observations import (
     FirewallRules,
     HostObservation,
@@ -233,6 +234,9 @@ class _PlannedRunner:
         # The kernel has no routes to the bridges that a plan would create.
         del questions
         return {}
+
+    def watch_host(self) -> HostWatch | None:
+        return None
 
     def namespace_inode(self, place: Place) -> int | None:
         return self._real.namespace_inode(place)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields, post_load
+from marshmallow import Schema, fields, post_load, pre_dump
 
-from bridgework.http.resources.checks.requests import ProbeSchema
+from bridgework.http.resources.checks.requests import ProbeSchema, taken_apart
 from bridgework.http.resources.checks.schemas import VERDICTS, CheckResultSchema
 from bridgework.http.schemas.answers import decimal, flag, list_of, part, text, word
 from bridgework.http.schemas.fields import Choice, Text, described, required
 from bridgework.model.checks import Verdict
-from bridgework.use_cases.connectivity.assertions import Assertion
+from bridgework.model.expectations import Assertion
 
 
 class AssertionSchema(ProbeSchema):
@@ -26,6 +26,10 @@ class AssertionSchema(ProbeSchema):
     def _make(self, data: dict[str, Any], **_: Any) -> Assertion:
         name, expect = data.pop("name"), Verdict(data.pop("expect"))
         return Assertion(name, super()._make(data), expect)
+
+    @pre_dump
+    def _taken_apart(self, assertion: Assertion, **_: Any) -> dict[str, Any]:
+        return {**taken_apart(assertion.wanted), "name": assertion.name, "expect": assertion.expect.value}
 
 
 class AssertionOutcomeSchema(Schema):

@@ -192,6 +192,17 @@ class ProbeSchema(Request):
         return CheckRequest(source, destination, probe, trace=trace, trace_payload_bytes=payload)
 
 
+def taken_apart(wanted: CheckRequest) -> dict[str, Any]:
+    """Return the fields of ``ProbeSchema`` that make this request."""
+    host = {"host": True}
+    return {
+        **plain(wanted.probe),
+        "ip_version": str(wanted.probe.ip_version or "any"),
+        "source": host if wanted.source is None else {"container": wanted.source},
+        "destination": asdict(wanted.destination) or host,
+    }
+
+
 class CheckRequestSchema(ProbeSchema):
     """A connectivity check to run."""
 
@@ -220,12 +231,4 @@ class CheckRequestSchema(ProbeSchema):
 
     @pre_dump
     def _taken_apart(self, wanted: CheckRequest, **_: Any) -> dict[str, Any]:
-        host = {"host": True}
-        return {
-            **plain(wanted.probe),
-            "ip_version": str(wanted.probe.ip_version or "any"),
-            "trace": wanted.trace,
-            "trace_payload_bytes": wanted.trace_payload_bytes,
-            "source": host if wanted.source is None else {"container": wanted.source},
-            "destination": asdict(wanted.destination) or host,
-        }
+        return {**taken_apart(wanted), "trace": wanted.trace, "trace_payload_bytes": wanted.trace_payload_bytes}
