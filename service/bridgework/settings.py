@@ -69,6 +69,11 @@ class Settings:
     metrics_dir: Path | None = None
     peers: tuple[str, ...] = ()
     peer_token_file: Path | None = None
+    state_dir: Path | None = None
+    state_days: int = 90
+    state_changes: int = 100_000
+    expectations_dir: Path | None = None
+    webhooks_file: Path | None = None
 
     @property
     def pools(self) -> Mapping[str, int]:
@@ -113,6 +118,8 @@ _RANGES: Mapping[str, tuple[float, float]] = {
     "engine_timeout_s": (0.1, 600),
     "request_timeout_s": (1, 3600),
     "max_body_bytes": (1024, 64_000_000),
+    "state_days": (1, 3650),
+    "state_changes": (10, 10_000_000),
     "max_checks": (1, 256),
     "max_traces": (1, 64),
     "max_matrices": (1, 64),
@@ -155,11 +162,19 @@ def _words(env: Env, name: str, default: tuple[str, ...] | None) -> tuple[str, .
     return default if words is None else tuple(word.strip() for word in words if word.strip())
 
 
+def _check_paths(settings: Settings) -> None:
+    for name in ("tokens_file", "peer_token_file", "webhooks_file"):
+        path: Path | None = getattr(settings, name)
+        if path is not None and not path.is_file():
+            raise BadSettings(f"{PREFIX}{name.upper()} is {path}, and there is no such file.")
+    for name in ("state_dir", "expectations_dir"):
+        folder: Path | None = getattr(settings, name)
+        if folder is not None and not folder.is_dir():
+            raise BadSettings(f"{PREFIX}{name.upper()} is {folder}, and there is no such folder.")
+
+
 def _check(settings: Settings) -> None:
-    if settings.tokens_file is not None and not settings.tokens_file.is_file():
-        raise BadSettings(f"BRIDGEWORK_TOKENS_FILE is {settings.tokens_file}, and there is no such file.")
-    if settings.peer_token_file is not None and not settings.peer_token_file.is_file():
-        raise BadSettings(f"BRIDGEWORK_PEER_TOKEN_FILE is {settings.peer_token_file}: there is no such file.")
+    _check_paths(settings)
     for name in settings.peers:
         if not name.rpartition(":")[2].isdigit():
             raise BadSettings(f"BRIDGEWORK_PEERS names {name!r}, which is not host:port.")

@@ -57,6 +57,17 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
         "The engine or an IPAM driver chooses these while it makes the change, so the plan does not have them.",
         "Name the subnet or the address in the change.",
     ),
+    "expectations-file-invalid": (
+        "A file of expectations cannot be used. Its last good content stays in force, if there was one.",
+        "Correct the file. `bridgework assert FILE` reads it in the same way.",
+    ),
+    "expectations-not-kept": (
+        (
+            "The sets of the API need a file of the service. Without it, sets come from files, and the last 1,000 "
+            "changes are in memory until the service ends."
+        ),
+        "Set BRIDGEWORK_STATE_DIR to a folder that only the service can write.",
+    ),
     "findings-not-foreseen": (
         ("They depend on the rules that the firewall of the host has after the changes. The plan does not have these."),
         "Read the diagnosis after the changes.",

@@ -36,6 +36,7 @@ STATUS_BY_ERROR: Mapping[type[errors.BridgeworkError], HTTPStatus] = {
     errors.NotPossible: HTTPStatus.NOT_IMPLEMENTED,
     errors.TooBusy: HTTPStatus.TOO_MANY_REQUESTS,
     errors.TookTooLong: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.StateUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.EngineTooSlow: HTTPStatus.GATEWAY_TIMEOUT,
     # The first row that fits counts, so the subclass comes first.
@@ -132,7 +133,7 @@ def _for_core_error(error: errors.BridgeworkError) -> Response:
     headers = {}
     if isinstance(error, errors.TooBusy):
         headers["Retry-After"] = str(error.retry_after_s)
-    elif isinstance(error, errors.EngineUnreachable):
+    elif isinstance(error, errors.EngineUnreachable | errors.StateUnavailable):
         headers["Retry-After"] = str(RETRY_AFTER_S)
     faults = error.faults if isinstance(error, errors.InvalidInput) else ()
     return problem(

@@ -1,0 +1,1 @@
+"""Kept expectations outside of the engine: the file of their state, the files of their sets, and the webhooks."""
