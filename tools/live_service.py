@@ -58,7 +58,10 @@ def live_service(purpose: str, engine_settings: Mapping[str, Any] | None = None,
         temporary = tempfile.TemporaryDirectory(prefix=f"bridgework-{purpose}-", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(temporary))
         port = free_port()
-        given = {"bind": f"127.0.0.1:{port}", "tokens_file": _tokens_file(folder), "stop_grace_s": 0, **settings}
+        state = folder / "state"
+        state.mkdir()
+        given = {"bind": f"127.0.0.1:{port}", "tokens_file": _tokens_file(folder), "stop_grace_s": 0}
+        given |= {"state_dir": str(state), **settings}
         log = folder / "service.log"
         engine = PrivateEngine(folder / "engine", f"bridgework-{purpose}-{os.getpid()}", dict(engine_settings or {}))
         stack.enter_context(engine)

@@ -15,7 +15,6 @@ ChangeMethod = Literal["POST", "PUT", "DELETE"]
 CheckProtocol = Literal["icmp", "tcp", "udp", "http", "dns"]
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 EndpointState = Literal["active", "configured"]
-EventType = Literal["network", "container"]
 ExpectedVerdict = Literal["reachable", "unreachable"]
 ExposureOriginKind = Literal["lan", "host", "network"]
 FirewallBackend = Literal["iptables", "nftables"]
@@ -198,6 +197,34 @@ class Caller(TypedDict):
     """
     project: str | None
     """The only project whose networks and containers the caller may change; null for all."""
+
+
+class Cause(TypedDict):
+    """Why the status of an expectation changed."""
+
+    code: str
+    """The code of the finding that appeared or disappeared (`GET /v1/explanations`), or the code of what kept the
+    check from being made. `not-known` where no evidence shows a cause.
+    """
+    message: str
+    """The cause in one or two sentences. For `not-known`, where the packet was last seen, if that is known."""
+    component: Component | None
+    """The component that the finding is about; null where there is none."""
+    event: CauseEvent | None
+    """The event that made it so; null where none was seen that fits, or more than one."""
+
+
+class CauseEvent(TypedDict):
+    """A change on the host or in the engine, as the kernel or the engine told it."""
+
+    kind: str
+    """What told it. Known values, to which more may be added: engine, rules, link, address, route, policy-rule,
+    setting.
+    """
+    at: str
+    """When it happened, RFC 3339 in UTC."""
+    message: str
+    """What happened, such as `iptables (process 4711) removed 14 firewall rules (filter).`"""
 
 
 class CheckDestination(TypedDict):
@@ -718,19 +745,19 @@ class Engine(TypedDict):
 class Event(TypedDict):
     """The `data` of one event. `type` names the kind of event."""
 
-    action: NotRequired[str]
-    """What happened, in Docker's words: `create`, `connect`, `start`, `die` and so on."""
+    action: NotRequired[Literal["met", "violated", "unknown"]]
+    """The status from then on, as in `after`."""
     time: NotRequired[str]
     """When the change happened, RFC 3339 in UTC."""
     id: NotRequired[str]
-    """The full id of the network or container that changed."""
+    """The id of the change. A webhook has it in the header `webhook-id`."""
     name: NotRequired[str]
     """The name of the network or container that changed."""
     project: NotRequired[str | None]
-    """The project of the network or container that changed; null when it has none."""
+    """The project that the set belongs to; null when it belongs to none."""
     type: str
     """The kind of this object, which decides what other properties it has. Known values, to which more may be added:
-    network, container, gap, engine.
+    network, container, gap, engine, expectation.
     """
     network: NotRequired[Reference]
     """The network that changed, or that the container was connected to."""
@@ -748,6 +775,163 @@ class Event(TypedDict):
     """The problem code of other requests now, such as `engine-unreachable`; null when all is well."""
     detail: NotRequired[str | None]
     """Why the engine does not answer; null when the engine answers."""
+    at: NotRequired[str]
+    """When the change was measured, RFC 3339 in UTC."""
+    set: NotRequired[str]
+    """The name of the set."""
+    expectation: NotRequired[str]
+    """The name of the expectation."""
+    expect: NotRequired[ExpectedVerdict]
+    """The expected verdict."""
+    before: NotRequired[Literal["met", "violated", "unknown"]]
+    """The status before."""
+    after: NotRequired[Literal["met", "violated", "unknown"]]
+    """The status from then on."""
+    verdict: NotRequired[Verdict | None]
+    """The verdict that was measured; null where none was."""
+    message: NotRequired[str]
+    """The outcome of the measurement in one sentence."""
+    cause: NotRequired[Cause]
+    """Why the status changed."""
+    findings: NotRequired[list[Finding]]
+    """The findings of the measurement with their remedies, the most severe first."""
+
+
+class Expectation(TypedDict):
+    """One expectation of a set, and what is known of it."""
+
+    name: str
+    """The name of the expectation within its set."""
+    expectation: dict[str, Any]
+    """The expectation as it was sent, without the fields that have their defaults."""
+    expect: ExpectedVerdict
+    """The expected verdict."""
+    status: Literal["met", "violated", "unknown"]
+    """Whether the expectation is met. `unknown`: it was not measured yet, the check could not be made, or it was
+    inconclusive; `message` says which.
+    """
+    verdict: Verdict | None
+    """The verdict of the last measurement; null where there is none."""
+    since: str | None
+    """When the status became this one, RFC 3339 in UTC; null before the first measurement."""
+    measured_at: str | None
+    """When it was last measured, RFC 3339 in UTC; null before that."""
+    message: str
+    """The outcome of the last measurement in one sentence."""
+    findings: list[Finding]
+    """The findings of the last measurement, the most severe first."""
+
+
+class ExpectationChange(TypedDict):
+    """A change of the status of one expectation."""
+
+    id: str
+    """The id of the change. A webhook has it in the header `webhook-id`."""
+    at: str
+    """When the change was measured, RFC 3339 in UTC."""
+    set: str
+    """The name of the set."""
+    expectation: str
+    """The name of the expectation."""
+    project: str | None
+    """The project that the set belongs to; null when it belongs to none."""
+    expect: ExpectedVerdict
+    """The expected verdict."""
+    before: Literal["met", "violated", "unknown"]
+    """The status before."""
+    after: Literal["met", "violated", "unknown"]
+    """The status from then on."""
+    verdict: Verdict | None
+    """The verdict that was measured; null where none was."""
+    message: str
+    """The outcome of the measurement in one sentence."""
+    cause: Cause
+    """Why the status changed."""
+    findings: list[Finding]
+    """The findings of the measurement with their remedies, the most severe first."""
+
+
+class ExpectationChangePage(TypedDict):
+    """A page of changes."""
+
+    items: list[ExpectationChange]
+    """The changes of the set, the newest first."""
+    next_cursor: str | None
+    """The `cursor` that the request for the next page needs; null on the last page."""
+
+
+class ExpectationSet(TypedDict):
+    """A set of expectations, and what is known of each."""
+
+    name: str
+    """The name of the set."""
+    project: str | None
+    """The project that the set belongs to; null when it belongs to none."""
+    file: str | None
+    """The file that the set is from. It is changed there, not by the API; null for a set of the API."""
+    every_s: int
+    """How often each expectation is measured when nothing changes, in seconds."""
+    notify: list[str]
+    """The names of the webhooks that each change is sent to."""
+    met: int
+    """How many expectations are met."""
+    violated: int
+    """How many expectations are violated."""
+    unknown: int
+    """How many expectations have an unknown status."""
+    since: str | None
+    """When the status of an expectation last changed, RFC 3339 in UTC; null before the first measurement."""
+    limited: list[Limitation]
+    """What is not kept, or which files of sets cannot be used; empty when all is well."""
+    expectations: list[Expectation]
+    """The expectations, in the order in which they were sent."""
+
+
+class ExpectationSetBody(TypedDict):
+    """A set of expectations to keep."""
+
+    expectations: list[Assertion]
+    """What to expect: the items of `POST /v1/connectivity/assertions`. Each has a name of its own."""
+    every_s: NotRequired[int]
+    """How often each expectation is measured when nothing that decides about it changes, in seconds. Default: `300`."""
+    notify: NotRequired[list[str]]
+    """The webhooks that each change is sent to, by their names in the file of the operator. Default: `[]`."""
+
+
+class ExpectationSetSummary(TypedDict):
+    """A set of expectations in short."""
+
+    name: str
+    """The name of the set."""
+    project: str | None
+    """The project that the set belongs to; null when it belongs to none."""
+    file: str | None
+    """The file that the set is from. It is changed there, not by the API; null for a set of the API."""
+    every_s: int
+    """How often each expectation is measured when nothing changes, in seconds."""
+    notify: list[str]
+    """The names of the webhooks that each change is sent to."""
+    met: int
+    """How many expectations are met."""
+    violated: int
+    """How many expectations are violated."""
+    unknown: int
+    """How many expectations have an unknown status."""
+    since: str | None
+    """When the status of an expectation last changed, RFC 3339 in UTC; null before the first measurement."""
+    limited: list[Limitation]
+    """What is not kept, or which files of sets cannot be used; empty when all is well."""
+
+
+class ExpectationSetSummaryPage(TypedDict):
+    """A page of sets of expectations."""
+
+    items: list[ExpectationSetSummary]
+    """The sets, sorted by name."""
+    next_cursor: str | None
+    """The `cursor` that the request for the next page needs; null on the last page."""
+    limited: list[Limitation]
+    """What is not kept, or which files of sets cannot be used; empty when all is well."""
 
 
 class Explanation(TypedDict):
@@ -1986,6 +2170,8 @@ class Readiness(TypedDict):
     """How the service runs checks."""
     missing: list[str]
     """What keeps the service from being ready; empty when it is ready."""
+    expectations: State
+    """How the state of expectations is kept. A problem of it does not make the service unready."""
     remedy: Remedy | None
     """How to make the service ready; null when it is ready or no fix is known."""
 
@@ -2143,6 +2329,15 @@ class SocketPage(TypedDict):
     """Whether items are missing from all pages, because the service reads at most 16,384 sockets of each protocol
     and IP version.
     """
+
+
+class State(TypedDict):
+    """How the state of expectations is kept."""
+
+    kind: Literal["file", "memory"]
+    """`file`: in the folder of `BRIDGEWORK_STATE_DIR`; `memory`: until the service ends."""
+    problem: str | None
+    """What is wrong with the file; null when nothing is wrong."""
 
 
 class Surprise(TypedDict):

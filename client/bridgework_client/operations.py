@@ -35,6 +35,12 @@ if TYPE_CHECKING:
         EndpointConnect,
         EndpointPage,
         Engine,
+        ExpectationChange,
+        ExpectationChangePage,
+        ExpectationSet,
+        ExpectationSetBody,
+        ExpectationSetSummary,
+        ExpectationSetSummaryPage,
         Explanation,
         Explanations,
         Exposure,
@@ -615,6 +621,63 @@ class Operations:
         Needs the role `viewer`.
         """
         return self.transport.text(Request("POST", "/v1/connectivity/assertions", body=body, accept=media_type))
+
+    def list_expectations(self, *, limit: int | None = None) -> Pages[ExpectationSetSummary, ExpectationSetSummaryPage]:
+        """List the sets of expectations.
+
+        Needs the role `viewer`.
+        """
+        return Pages(self.transport, Request("GET", "/v1/expectations", query={"limit": limit}))
+
+    def get_expectations(self, name: str) -> ExpectationSet:
+        """Get a set of expectations.
+
+        Needs the role `viewer`.
+        """
+        return self.transport.document(Request("GET", self.transport.path("/v1/expectations/{}", name)))
+
+    def put_expectations(
+        self, name: str, body: ExpectationSetBody, *, dry_run: bool | None = None, if_match: str | None = None
+    ) -> ExpectationSet:
+        """Keep a set of expectations.
+
+        Needs the role `operator`.
+        """
+        return self.transport.document(
+            Request(
+                "PUT",
+                self.transport.path("/v1/expectations/{}", name),
+                query={"dry_run": dry_run},
+                body=body,
+                headers={"If-Match": if_match},
+            )
+        )
+
+    def delete_expectations(self, name: str, *, dry_run: bool | None = None, if_match: str | None = None) -> None:
+        """Delete a set of expectations.
+
+        Needs the role `operator`.
+        """
+        self.transport.document(
+            Request(
+                "DELETE",
+                self.transport.path("/v1/expectations/{}", name),
+                query={"dry_run": dry_run},
+                headers={"If-Match": if_match},
+            )
+        )
+
+    def list_expectation_changes(
+        self, name: str, *, limit: int | None = None
+    ) -> Pages[ExpectationChange, ExpectationChangePage]:
+        """List the changes of a set of expectations.
+
+        Needs the role `viewer`.
+        """
+        return Pages(
+            self.transport,
+            Request("GET", self.transport.path("/v1/expectations/{}/changes", name), query={"limit": limit}),
+        )
 
     def search_connectivity(self, body: QueryRequest) -> QueryResult:
         """Search for sources or destinations.

@@ -14,6 +14,9 @@ from bridgework.engine.client import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
 from bridgework.engine.helper_launcher import HelperLauncher
 from bridgework.engine.swarm import EngineSwarm
+from bridgework.expectations.files import SetFiles
+from bridgework.expectations.state import CHANGES_IN_MEMORY, Bounds, Codec, StateFile
+from bridgework.expectations.webhooks import Webhooks
 from bridgework.http import compression, cors, every_request, static_files
 from bridgework.http.auth import Authenticator, TokensFile
 from bridgework.http.caching import KeptAnswers
@@ -26,10 +29,13 @@ from bridgework.http.resources import diagnosis, events, exposure, info, metrics
 from bridgework.http.resources import problems as problem_pages
 from bridgework.http.resources.addresses import routes as addresses
 from bridgework.http.resources.assertions import routes as assertions
+from bridgework.http.resources.assertions.schemas import AssertionSchema
 from bridgework.http.resources.checks import routes as connectivity
 from bridgework.http.resources.checks.requests import CheckRequestSchema
 from bridgework.http.resources.containers import routes as containers
 from bridgework.http.resources.endpoints import routes as endpoints
+from bridgework.http.resources.expectations import routes as expectation_routes
+from bridgework.http.resources.expectations.schemas import change_to_json, set_of_file
 from bridgework.http.resources.inside import routes as inside
 from bridgework.http.resources.matrix import routes as matrix
 from bridgework.http.resources.matrix.requests import MatrixRequestSchema
@@ -39,7 +45,10 @@ from bridgework.http.resources.probe import routes as probe
 from bridgework.http.resources.queries import routes as queries
 from bridgework.http.resources.topology import routes as topology
 from bridgework.http.schemas.answers import plain
+from bridgework.http.schemas.findings import FindingSchema
+from bridgework.lifetime import PROCESS
 from bridgework.model.engine_port import Engine
+from bridgework.model.expectations import ExpectationPorts
 from bridgework.model.peers import Peers, Swarm
 from bridgework.model.probe_port import ProbeRunner
 from bridgework.runners.auto_runner import AutoRunner
@@ -47,6 +56,7 @@ from bridgework.runners.helper_runner import HelperRunner
 from bridgework.runners.namespace_runner import NamespaceRunner
 from bridgework.settings import Settings
 from bridgework.telemetry.metrics import MeteredRunner, metered_engine
+from bridgework.use_cases.expectations.watch import Watch
 from bridgework.use_cases.services import Services
 
 RESOURCES: Sequence[Resource] = (
@@ -60,6 +70,7 @@ RESOURCES: Sequence[Resource] = (
     connectivity.RESOURCE,
     matrix.RESOURCE,
     assertions.RESOURCE,
+    expectation_routes.RESOURCE,
     queries.RESOURCE,
     plans.RESOURCE,
     probe.RESOURCE,
@@ -104,8 +115,10 @@ def create_app(
         has_peers=bool(settings.peers),
         swarm=swarm,
     )
+    expectations = _expectations(settings)
     pipeline = RequestPipeline(
         services=services,
+        expectations=expectations,
         authenticator=_authenticator(settings),
         rate=RateLimit(settings.rate_per_minute),
         pools=Pools(settings.pools, settings.threads),
@@ -115,6 +128,8 @@ def create_app(
     app = _Application("bridgework", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["SERVICES"] = services
+    app.config["EXPECTATIONS"] = expectations
+    app.config["WATCH"] = Watch(services, expectations)
     if settings.proxies:
         served: Any = app  # assigning wsgi_app is Flask's documented way to add middleware, and its type is a method
         served.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)
@@ -184,6 +199,18 @@ def _authenticator(settings: Settings) -> Authenticator:
             project_claim=settings.oidc_project_claim,
         )
     return Authenticator(TokensFile(settings.tokens_file) if settings.tokens_file else None, oidc)
+
+
+def _expectations(settings: Settings) -> ExpectationPorts:
+    codec = Codec(AssertionSchema().dump, AssertionSchema().load)
+    bounds = Bounds(settings.state_changes if settings.state_dir else CHANGES_IN_MEMORY, settings.state_days)
+    files = SetFiles(settings.expectations_dir, set_of_file)
+    return ExpectationPorts(
+        StateFile(settings.state_dir, codec, files, bounds, PROCESS.shared_folder),
+        Webhooks(settings.webhooks_file),
+        FindingSchema(many=True).dump,
+        change_to_json,
+    )
 
 
 def _register(app: Flask, pipeline: RequestPipeline, operation: Operation) -> None:

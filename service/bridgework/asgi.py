@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import NoReturn
 
 from bridgework.app import create_app, own_threads
 from bridgework.engine.client import EngineAddress
+from bridgework.expectations.webhooks import BadWebhooksFile
 from bridgework.http.auth import BadTokensFile
+from bridgework.lifetime import PROCESS
 from bridgework.server.intake import Intake
 from bridgework.settings import BadSettings, read_settings
 from bridgework.telemetry.logs import configure
+from bridgework.use_cases.expectations.watch import Watch
 
 GIVE_UP = 3
 """gunicorn's exit status for a worker that can never start. After any other status gunicorn tries again without end."""
@@ -27,8 +31,11 @@ def _made() -> Intake:
     configure(settings.log_level)
     try:
         flask = create_app(settings, address)
-    except BadTokensFile as error:
+    except (BadTokensFile, BadWebhooksFile) as error:
         _give_up(error)
+    if settings.state_dir is not None or settings.expectations_dir is not None:
+        watch: Watch = flask.config["WATCH"]
+        threading.Thread(target=watch.run, args=(PROCESS.ending,), name="watch", daemon=True).start()
     return Intake(
         flask, threads=settings.threads, own_threads=own_threads(settings), max_body_bytes=settings.max_body_bytes
     )

@@ -56,6 +56,10 @@ def _metrics_folder(given: Path | None) -> Path:
 
 
 _METRICS = _metrics_folder(_settings.metrics_dir) if workers > 1 else None
+# Workers that are forked from this process know it by the same object.
+if _settings.state_dir is not None or _settings.expectations_dir is not None:
+    PROCESS.shared_folder = Path(tempfile.mkdtemp(prefix="bridgework-state-", dir=worker_tmp_dir))
+_MASTER = os.getpid()
 
 
 def on_starting(server: Any) -> None:
@@ -78,6 +82,8 @@ def child_exit(_: Any, worker: Any) -> None:
 
 def on_exit(_: Any) -> None:
     """Leave nothing behind in memory."""
+    if PROCESS.shared_folder is not None and os.getpid() == _MASTER:
+        shutil.rmtree(PROCESS.shared_folder, ignore_errors=True)
     if _METRICS and _settings.metrics_dir is None:
         shutil.rmtree(_METRICS, ignore_errors=True)
 

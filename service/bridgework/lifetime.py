@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 
 
 def _never() -> bool:
@@ -11,10 +12,14 @@ def _never() -> bool:
 
 
 class Lifetime:
-    """Whether the process has to end. The server sets the source once; any thread may read it often."""
+    """Whether the process has to end. The server sets the source once; any thread may read it often.
+
+    ``shared_folder`` is in memory, and ends with the service: all its workers share it. ``None`` without a server.
+    """
 
     def __init__(self) -> None:
         self._ending: Callable[[], bool] = _never
+        self.shared_folder: Path | None = None
 
     def ends_when(self, ending: Callable[[], bool]) -> None:
         """Set the function that says whether the process has to end."""

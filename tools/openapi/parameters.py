@@ -27,6 +27,12 @@ def path_parameter(name: str) -> dict[str, Any]:
     if name == "code":
         text = "The code of a problem, such as `port-taken`."
         return {**_parameter(name, "path", text, {"type": "string", "minLength": 1, "maxLength": 64}), "required": True}
+    if name == "name":
+        schema = {"type": "string", "minLength": 1, "maxLength": 63, "pattern": r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$"}
+        return {
+            **_parameter(name, "path", "The name of the set of expectations, such as `shop`.", schema),
+            "required": True,
+        }
     return {
         "name": name,
         "in": "path",

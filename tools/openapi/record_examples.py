@@ -13,6 +13,7 @@ import json
 import re
 import socket
 import sys
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -36,6 +37,7 @@ HERE = {
 PLAIN_READS = ("/v1/containers/{container}/", "/v1/host/", "/v1/nodes")
 EPHEMERAL = range(32_768, 61_000)
 LONGEST_LIST = 12
+LONGEST_WAIT_S = 20.0
 HOST = socket.gethostname()
 TEXTS = {"text/vnd.mermaid", "text/vnd.graphviz", "image/svg+xml", "text/plain", "application/xml"}
 LINES, CAPTURE = "application/x-ndjson", "application/x-pcapng"
@@ -87,7 +89,8 @@ class Recorder:
         """Keep what a long text says from ``beginning`` on."""
         _, headers, raw = self.live.call(METHODS[operation], path)
         media_type = headers["Content-Type"].partition(";")[0]
-        self.keep_answer(operation, HTTPStatus.OK, media_type, name, raw.decode()[raw.decode().index(beginning) :])
+        text = re.sub(r"(_timestamp_seconds\{.*\}) \S+", r"\1 1.7698608e+09", raw.decode())
+        self.keep_answer(operation, HTTPStatus.OK, media_type, name, text[text.index(beginning) :])
 
     def follow(self, operation: str, path: str, change: Callable[[], Any]) -> None:
         """Keep the first event of a stream, which ``change`` makes happen, as it stands in the stream."""
@@ -250,10 +253,23 @@ def tell(record: Recorder) -> None:
     tag = {"If-Match": str(record.live.call("POST", "/v1/plans", applied)[1]["ETag"])}
     record("Applied", "planChanges", "/v1/plans", {**applied, "apply": True}, accept=LINES, status=200, **tag)
     record.live.call("DELETE", "/v1/networks/planned_network")
+    expected = {"expectations": [{"name": "edge meets edge", "expect": "reachable", **assertion}]}
+    record("A set of expectations", "putExpectations", "/v1/expectations/edge", expected, status=made)
+    record("The same again", "putExpectations", "/v1/expectations/edge", expected)
+    await_count(record, "/v1/expectations/edge", "met", 1)
     record("One Prometheus probe", "probeForPrometheus",
            "/v1/connectivity/probe?source=tomcat81&destination=name:tomcat82")  # fmt: skip
     read(record)
     change(record)
+
+
+def await_count(record: Recorder, path: str, status: str, number: int) -> None:
+    """Wait until so many expectations of a set have the status."""
+    end = time.monotonic() + LONGEST_WAIT_S
+    while json.loads(record.live.call("GET", path)[2])[status] != number:
+        if time.monotonic() > end:
+            sys.exit(f"{path} does not become {status}: {record.live.call('GET', path)[2].decode()}")
+        time.sleep(0.1)
 
 
 NETWORK = {
@@ -277,6 +293,8 @@ def read(record: Recorder) -> None:
     record("Containers of a team", "listContainers", "/v1/containers?label=team%3Dedge&limit=1")
     record("A container", "getContainer", "/v1/containers/tomcat81")
     record("Causes", "listExplanations", "/v1/explanations")
+    record("Sets of expectations", "listExpectations", "/v1/expectations")
+    record("A set of expectations", "getExpectations", "/v1/expectations/edge")
     record("Types of problems", "listProblems", "/v1/problems")
     record("A type of problem", "getProblem", "/problems/port-taken")
     record("The engine's diagnosis", "diagnoseEngine", "/v1/diagnostics")
@@ -307,6 +325,9 @@ def change(record: Recorder) -> None:
         "/v1/events?type=network&action=disconnect",
         lambda: record("Disconnected", "disconnectContainer", leave, status=204),
     )
+    await_count(record, "/v1/expectations/edge", "unknown", 1)
+    record("Changes of a set", "listExpectationChanges", "/v1/expectations/edge/changes?limit=1")
+    record("Deleted", "deleteExpectations", "/v1/expectations/edge", status=204)
     record("Still running", "deleteContainer", "/v1/containers/tomcat83", status=409)
     record("Removed", "deleteContainer", "/v1/containers/tomcat83?force=true", status=204)
     record("Removed", "deleteContainer", "/v1/containers/tomcat81?force=true", status=204)

@@ -16,6 +16,7 @@ from flask import Response, json
 from marshmallow import Schema
 from werkzeug.datastructures import Headers
 
+from bridgework.model.expectations import ExpectationPorts
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Caller, Role
 from bridgework.use_cases.idempotency import Created
@@ -34,6 +35,7 @@ class RequestContext:
     """A request that is authenticated, authorised and valid. ``body`` and ``query`` are what the schemas loaded."""
 
     services: Services
+    expectations: ExpectationPorts
     caller: Caller
     url_path: str
     path: Mapping[str, str]

@@ -25,6 +25,7 @@ from bridgework.http.limits import Pools, RateLimit
 from bridgework.http.problems.documents import HttpProblem
 from bridgework.http.progress import ProgressResponse
 from bridgework.model.errors import BridgeworkError, NotFound, PreconditionFailed, Remedy
+from bridgework.model.expectations import ExpectationPorts
 from bridgework.model.snapshot import Snapshot
 from bridgework.policy.access import Caller, Role, require_role
 from bridgework.telemetry import deadline
@@ -40,6 +41,7 @@ class RequestPipeline:
     """The parts that every request passes through, made once for each worker."""
 
     services: Services
+    expectations: ExpectationPorts
     authenticator: Authenticator
     rate: RateLimit
     pools: Pools
@@ -100,6 +102,7 @@ def _context_of(
     record.about(body, dry_run=dry_run)
     return RequestContext(
         services=pipeline.services,
+        expectations=pipeline.expectations,
         caller=caller,
         url_path=request.path,
         path=path,

@@ -10,8 +10,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
-from bridgework.model.errors import EngineMisbehaved, EngineTooSlow, EngineUnreachable, InputFault, invalid
+from bridgework.model.errors import (
+    EngineMisbehaved,
+    EngineTooSlow,
+    EngineUnreachable,
+    InputFault,
+    StateUnavailable,
+    invalid,
+)
 from bridgework.model.event_log import Change, EngineState, Gap, Heartbeat, Reach
+from bridgework.model.expectations import ExpectationStore, StatusChange
 from bridgework.use_cases.event_reader import EventFilter, EventReader
 from bridgework.use_cases.services import Services
 
@@ -20,17 +28,47 @@ SHORTEST_WAIT_S, LONGEST_WAIT_S, STEP_S = 0.25, 2.0, 0.25
 MAX_ID_DIGITS = 19
 _AWAY = (EngineUnreachable, EngineTooSlow, EngineMisbehaved)
 Away = EngineUnreachable | EngineTooSlow | EngineMisbehaved
-Item = Change | Gap | EngineState | Heartbeat
+Item = Change | Gap | EngineState | Heartbeat | StatusChange
 
 
 def follow(
-    services: Services, wanted: EventFilter, last_event_id: str | None, ending: Callable[[], bool]
+    services: Services,
+    wanted: EventFilter,
+    last_event_id: str | None,
+    ending: Callable[[], bool],
+    store: ExpectationStore,
 ) -> Iterator[Item]:
     """Follow the changes until ``ending`` returns true, which is checked at least every three seconds.
 
+    Changes of expectations are followed from now on: they have their own list for what was before.
+
     Raises ``InvalidInput``, ``AmbiguousReference`` and the ``Engine*`` errors now; the iterator raises none of them.
     """
-    return _items(EventReader(services, wanted, _read_id(last_event_id)), _signals(services), ending)
+    news = _StatusChanges(store, wanted)
+    return _items(EventReader(services, wanted, _read_id(last_event_id)), _signals(services), ending, news.read)
+
+
+class _StatusChanges:
+    """The changes of expectations since the last reading that a client asks for."""
+
+    def __init__(self, store: ExpectationStore, wanted: EventFilter) -> None:
+        self._store, self._wanted = store, wanted
+        self._last: int | None = None
+
+    def read(self) -> list[StatusChange]:
+        wanted = self._wanted
+        if wanted.type not in {None, "expectation"} or wanted.network is not None or wanted.container is not None:
+            return []
+        try:
+            if self._last is None:
+                self._last = self._store.last_number()
+            found = self._store.changes_after(self._last)
+        except StateUnavailable:
+            return []
+        self._last = found[-1].number if found else self._last
+        return [
+            one for one in found if wanted.action in {None, one.after.value} and wanted.project in {None, one.project}
+        ]
 
 
 def _read_id(text: str | None) -> int | None:
@@ -68,7 +106,12 @@ def _away(error: Away, wait_s: float) -> Iterator[Away]:
         time.sleep(STEP_S)
 
 
-def _items(reader: EventReader, signals: Iterator[bool | Away], ending: Callable[[], bool]) -> Iterator[Item]:
+def _items(
+    reader: EventReader,
+    signals: Iterator[bool | Away],
+    ending: Callable[[], bool],
+    status_changes: Callable[[], list[StatusChange]],
+) -> Iterator[Item]:
     due, reachable = False, True
     sent_at = time.monotonic()
     for signal in signals:
@@ -89,6 +132,7 @@ def _items(reader: EventReader, signals: Iterator[bool | Away], ending: Callable
                 due = False
             except _AWAY:
                 due = True
+        items += status_changes()
         now = time.monotonic()
         if not items and now - sent_at >= HEARTBEAT_S:
             items = [Heartbeat(reader.event_id)]

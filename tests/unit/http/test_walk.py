@@ -8,6 +8,8 @@ import pytest
 
 from bridgework.app import RESOURCES, create_app
 from bridgework.engine.client import EngineAddress
+from bridgework.model.checks import AddressDestination, CheckRequest, ProbeRequest, Protocol, Verdict
+from bridgework.model.expectations import Assertion, ExpectationSet
 from bridgework.policy.access import Role
 from bridgework.settings import Settings
 from tests.support.api import entry
@@ -46,6 +48,20 @@ CHANGES = {
     "stopContainer": Change("/v1/containers/{p}-run/stop"),
     "restartContainer": Change("/v1/containers/{p}-run/restart"),
     "renameContainer": Change("/v1/containers/{p}-still/rename", {"name": "renamed"}),
+    "putExpectations": Change(
+        "/v1/expectations/{p}-set",
+        {
+            "expectations": [
+                {
+                    "name": "a",
+                    "expect": "reachable",
+                    "source": {"container": "{p}-run"},
+                    "destination": {"container": "{p}-run"},
+                }
+            ]
+        },
+    ),
+    "deleteExpectations": Change("/v1/expectations/{p}-set"),
 }
 """The rule of each operation that changes something. A new one that is not here fails the walk."""
 
@@ -73,23 +89,45 @@ def tokens(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def application(tokens):
+def application(tokens, tmp_path_factory):
     engine = FakeEngine()
-    settings = Settings(tokens_file=tokens, rate_per_minute=1_000_000)
-    return create_app(settings, EngineAddress("unix:///nowhere"), engine=engine, runner=BlindRunner()), engine
+    settings = Settings(tokens_file=tokens, rate_per_minute=1_000_000, state_dir=tmp_path_factory.mktemp("state"))
+    app = create_app(settings, EngineAddress("unix:///nowhere"), engine=engine, runner=BlindRunner())
+    return app, engine, Stored(app.config["EXPECTATIONS"].store)
+
+
+class Stored:
+    """The sets of expectations: one of each project. What differs from these was changed."""
+
+    def __init__(self, store):
+        self.store = store
+        probe = ProbeRequest(Protocol.ICMP)
+        one = Assertion("b", CheckRequest(None, AddressDestination("10.0.0.1"), probe), Verdict.REACHABLE)
+        self.first = [ExpectationSet(f"{name}-set", (one,), project=name) for name in ("alpha", "beta")]
+
+    def reset(self):
+        if self.changes():
+            for name in ("alpha-set", "beta-set"):
+                self.store.delete(name)
+            for one in self.first:
+                self.store.put(one)
+
+    def changes(self):
+        return [("expectations", one.name) for one in set(self.first) ^ set(self.store.sets())]
 
 
 @pytest.fixture
 def send(application):
     """Send one request to a world as new; the answer and what was changed."""
-    app, engine = application
+    app, engine, stored = application
 
     def one(operation, caller, path, body):
         engine.reset()
+        stored.reset()
         headers = {"Authorization": f"Bearer token-of-{token_name(*caller)}"} if caller else {}
         given = {} if body is None else {"json": body}
         response = app.test_client().open(path, method=operation.method, headers=headers, **given)
-        return response, engine.changes
+        return response, [*engine.changes, *stored.changes()]
 
     return one
 
@@ -100,7 +138,7 @@ def concrete(operation, project="beta"):
     if change is not None:
         text = json.dumps(change.body).replace("{p}", project)
         return change.path.replace("{p}", project), json.loads(text)
-    names = {"network": f"{project}-net", "container": f"{project}-run", "code": "port-taken"}
+    names = {"name": f"{project}-set", "network": f"{project}-net", "container": f"{project}-run", "code": "port-taken"}
     path = operation.path.format(**names)
     if operation.id == "probeForPrometheus":
         path += "?source=alpha-still&destination=container:beta-run"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from flask import Response
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, pre_dump
 
 from bridgework.http.contract import Media, RequestContext, Resource
-from bridgework.http.schemas.answers import ReferenceSchema, Variants, number, part, text, word
+from bridgework.http.resources.expectations.schemas import STATUSES, ExpectationChangeSchema
+from bridgework.http.schemas.answers import ReferenceSchema, Variants, number, part, plain, text, word
 from bridgework.http.schemas.fields import Choice, Strict, Text, absent, required
 from bridgework.lifetime import stream_ends
 from bridgework.model.event_log import EngineState, Gap, GapReason, Heartbeat, Reach
+from bridgework.model.expectations import StatusChange
 from bridgework.use_cases import events
 from bridgework.use_cases.event_reader import KINDS, EventFilter
 
@@ -80,6 +82,18 @@ class EngineEventSchema(Schema):
     detail = text("Why the engine does not answer; null when the engine answers.", null=True)
 
 
+class ExpectationEventSchema(ExpectationChangeSchema):
+    """A change of the status of a kept expectation: the `data` of an event such as `expectation.violated`."""
+
+    type = word("The kind of this event, `expectation`.", "expectation")
+    action = word("The status from then on, as in `after`.", *STATUSES)
+
+    @pre_dump
+    def render(self, change: StatusChange, **_: Any) -> dict[str, Any]:
+        """Add what every event has."""
+        return {**plain(change), "type": "expectation", "action": change.after}
+
+
 class EventSchema(Variants):
     """The `data` of one event. `type` names the kind of event."""
 
@@ -88,13 +102,16 @@ class EventSchema(Variants):
         "container": ContainerEventSchema,
         "gap": GapEventSchema,
         "engine": EngineEventSchema,
+        "expectation": ExpectationEventSchema,
     }
 
 
 class EventQuery(Strict):
     """Which events."""
 
-    type = Choice(KINDS, **absent("Only events of networks, or only events of containers."))
+    type = Choice(
+        (*KINDS, "expectation"), **absent("Only events of networks, only of containers, or only of kept expectations.")
+    )
     action = Text(min_length=1, **absent("Only events with this action, in Docker's words, such as `start`."))
     network = Text(min_length=1, **absent("Only events of this network, by its name or id."))
     container = Text(min_length=1, **absent("Only events that concern this container, by its name or id."))
@@ -121,12 +138,18 @@ def follow_events(context: RequestContext) -> Response:
     another one that the engine answers again. While nothing happens, the stream sends a comment every few seconds:
     if you have received nothing for ten seconds, the connection is lost.
 
+    A change of a kept expectation is the event `expectation.violated`, `expectation.met` or `expectation.unknown`. It
+    has no id, and the stream begins with those that come after the request: `GET /v1/expectations/{name}/changes` has
+    what was before.
+
     Commands that run in a container (exec) and requests that only read are not in the stream. Docker reports no event
     when a stopped container is connected to a network or disconnected from it; read the endpoints of the container
     instead.
     """
     wanted = EventFilter(**context.query)
-    items = events.follow(context.services, wanted, context.headers.get("Last-Event-ID"), stream_ends)
+    items = events.follow(
+        context.services, wanted, context.headers.get("Last-Event-ID"), stream_ends, context.expectations.store
+    )
     return Response(_written(items), content_type=SERVER_SENT_EVENTS)
 
 
@@ -136,6 +159,9 @@ def _written(items: Iterator[events.Item]) -> Iterator[str]:
     for item in items:
         if isinstance(item, Heartbeat):
             yield ": heartbeat\n" + (f"id: {item.event_id}\n" if item.event_id else "") + "\n"
+            continue
+        if isinstance(item, StatusChange):
+            yield f"event: expectation.{item.after}\ndata: {json.dumps(schemas['expectation'].dump(item))}\n\n"
             continue
         data = json.dumps(schemas[item.type].dump(item))
         if isinstance(item, Gap | EngineState):

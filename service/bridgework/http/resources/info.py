@@ -42,12 +42,22 @@ class ProbeRunnerSchema(Schema):
     missing = texts("What the service would need to run checks in a better way; empty when nothing is missing.")
 
 
+class StateSchema(Schema):
+    """How the state of expectations is kept."""
+
+    kind = word("`file`: in the folder of `BRIDGEWORK_STATE_DIR`; `memory`: until the service ends.", "file memory")
+    problem = text("What is wrong with the file; null when nothing is wrong.", null=True)
+
+
 class ReadinessSchema(Schema):
     """Whether the service can serve requests, and how checks run."""
 
     status = word("Whether the service can serve requests now.", "ready not-ready")
     probe_runner = part(ProbeRunnerSchema, "How the service runs checks.")
     missing = texts("What keeps the service from being ready; empty when it is ready.")
+    expectations = part(
+        StateSchema, "How the state of expectations is kept. A problem of it does not make the service unready."
+    )
     remedy = part(RemedySchema, "How to make the service ready; null when it is ready or no fix is known.", null=True)
 
 
@@ -109,6 +119,7 @@ _LINKS = {
     "matrix": "/v1/connectivity/matrix", "assertions": "/v1/connectivity/assertions",
     "diagnostics": "/v1/diagnostics", "explanations": "/v1/explanations", "problems": "/v1/problems",
     "topology": "/v1/topology", "exposure": "/v1/exposure",
+    "expectations": "/v1/expectations",
 }  # fmt: skip
 
 
@@ -143,6 +154,7 @@ def get_readiness(context: RequestContext) -> ViewResult:
     value = {
         "status": "ready" if found.ready else "not-ready",
         "probe_runner": found.runner,
+        "expectations": context.expectations.store.kept(),
         "missing": [found.problem.detail] if found.problem else [],
         "remedy": found.problem.remedy if found.problem else None,
     }

@@ -34,6 +34,7 @@ _READS: Mapping[str, str] = {
     "container": "/v1/containers/{of}",
     "endpoints": "/v1/networks/{of}/endpoints",
     "addresses": "/v1/networks/{of}/addresses",
+    "expectations": "/v1/expectations",
     "document": "/openapi.json",
 }
 _BODIES: Mapping[type, Request] = {

@@ -1,0 +1,1 @@
+"""Expectations that are kept."""
