@@ -17,6 +17,7 @@ COMMANDS = {
     "containers": "views",
     "diagnose": "findings",
     "events": "events",
+    "expect": "expectations",
     "explain": "findings",
     "exposure": "exposure",
     "fix": "fix",

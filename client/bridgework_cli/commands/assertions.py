@@ -12,7 +12,7 @@ from bridgework_cli.running import REACHABLE, UNREACHABLE
 
 if TYPE_CHECKING:
     from bridgework_client import Client
-    from bridgework_client.documents import Assertion, Assertions
+    from bridgework_client.documents import Assertion, Assertions, ExpectationSetBody
 
 _COLOURS = {"passed": "green", "failed": "red", "error": "yellow"}
 
@@ -34,10 +34,12 @@ def command_assert(client: Client, file: IO[str], output: str) -> int:
         destination: container:db:5432
         expect: unreachable
 
+    The items may also be the value of `expectations` in an object, as `bridgework expect apply` reads it.
+
     `protocol`, `timeout_ms` and the other fields of a check are those of the API. The exit code is 1 if an expectation
     fails, or if it cannot be checked.
     """
-    items = read(file.read(), getattr(file, "name", "the file"))
+    items = read_set(file.read(), getattr(file, "name", "the file"))["expectations"]
     answer = client.check_assertions(items)
     show(answer, output)
     return REACHABLE if answer["passed"] else UNREACHABLE
@@ -62,8 +64,8 @@ def show(answer: Assertions, form: str) -> None:
         output.document(answer, form)
 
 
-def read(text: str, name: str) -> list[Assertion]:
-    """Read a file of assertions.
+def read_set(text: str, name: str) -> ExpectationSetBody:
+    """Read a file of assertions: a list, or an object with the list as ``expectations`` and what is kept with it.
 
     Raises:
         click.UsageError: It is not a list of assertions. The service judges the fields of each one.
@@ -71,12 +73,15 @@ def read(text: str, name: str) -> list[Assertion]:
     import yaml  # noqa: PLC0415 - 10 ms that only a file of YAML needs
 
     try:
-        items = yaml.safe_load(text)
+        document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise click.UsageError(f"{name} is not YAML: {error}") from error
+    items = document.get("expectations") if isinstance(document, dict) else document
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise click.UsageError(f"{name} is not a list of assertions, each with source, destination and expect.")
-    return [_assertion(item, f"{name}, item {number}") for number, item in enumerate(items, 1)]
+    made = [_assertion(item, f"{name}, item {number}") for number, item in enumerate(items, 1)]
+    whole: Any = {**(document if isinstance(document, dict) else {}), "expectations": made}
+    return whole  # type: ignore[no-any-return]  # the service checks it
 
 
 def _assertion(item: dict[str, Any], place: str) -> Assertion:
