@@ -33,6 +33,8 @@ ENV PATH=/opt/bridgework/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 COPY --from=build /opt/bridgework /opt/bridgework
 # Where a proxy in another container finds its socket, whoever it runs as: a volume takes this folder's mode over.
 RUN ["install", "--directory", "--mode", "1777", "/run/bridgework"]
+# Where a volume for the state of expectations goes (BRIDGEWORK_STATE_DIR).
+RUN ["install", "--directory", "--mode", "0700", "--owner", "65532", "--group", "65532", "/var/lib/bridgework"]
 WORKDIR /opt/bridgework/app
 # Nobody in particular; the socket's group comes with `--group-add`. What probing in the namespace needs beyond that,
 # and why, is in docs/deployment.md.

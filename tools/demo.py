@@ -44,6 +44,7 @@ class Container:
         return {**made, "networks": [{"network": self.network, "aliases": [self.service]}]}
 
 
+KEPT_SECONDS = 30.0
 NETWORKS = ("shop_front", "shop_back", "blog_default")
 SCENE = (
     Container("shop", "web", "shop_front"),
@@ -142,7 +143,28 @@ class Walk:
         self.say("In a pipeline you write down what must work. This file holds now:")
         print(EXPECTATIONS, end="")
         passed = self.run("assert", "-", feed=EXPECTATIONS) == 0
-        return all(gone) and passed
+        return all(gone) and passed and self.keep()
+
+    def keep(self) -> bool:
+        """Keep the expectations, break one, and return whether the service names what broke it."""
+        self.say("The service can keep that file, and tell what breaks it.")
+        if self.run("expect", "apply", "-", "--name", "demo", feed=EXPECTATIONS) != 0:
+            return False
+        if not self.await_set(met=len(FAULTS)):
+            return False
+        self.say("Somebody disconnects the blog's database from its network.")
+        self.client.disconnect_container("blog_default", "blog-db-1")
+        return self.await_set(violated=1) and self.run("expect", "changes", "demo", "--count", "1") == 0
+
+    def await_set(self, **counts: int) -> bool:
+        """Wait until so many expectations have these statuses."""
+        end = time.monotonic() + KEPT_SECONDS
+        while time.monotonic() < end:
+            found: Any = self.client.get_expectations("demo")
+            if all(found[status] == number for status, number in counts.items()):
+                return True
+            time.sleep(0.1)
+        return False
 
 
 def demonstrate() -> int:

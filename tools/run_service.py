@@ -240,7 +240,10 @@ def serve() -> int:
         say(refusal)
         return 1
     token_file, tokens_file = make_token()
-    settings = {"BRIDGEWORK_BIND": bind, "BRIDGEWORK_TOKENS_FILE": str(tokens_file), **own_settings()}
+    state = PRIVATE / "state"
+    state.mkdir(mode=0o700, exist_ok=True)
+    files = {"BRIDGEWORK_TOKENS_FILE": str(tokens_file), "BRIDGEWORK_STATE_DIR": str(state)}
+    settings = {"BRIDGEWORK_BIND": bind, **files, **own_settings()}
     engine = find_engine()
     if os.geteuid() and not engine:
         say("Measuring needs root: without it the service predicts only. `sudo make run` does both.")

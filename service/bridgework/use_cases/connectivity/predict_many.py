@@ -30,7 +30,7 @@ def predict_many(services: Services, snapshot: Snapshot, requests: Sequence[Chec
     state = EngineState(snapshot, _observe(services, snapshot, asked))
     cases = {question: Case.within(state, question) for question in asked}
     routes = services.runner.routes(
-        tuple(dict.fromkeys(one for case in cases.values() for one in case.route_questions()))
+        tuple(dict.fromkeys(one for case in cases.values() for one in case.route_questions))
     )
     if routes:
         # Only where the kernel routes otherwise than expected.
