@@ -15,6 +15,8 @@ ChangeMethod = Literal["POST", "PUT", "DELETE"]
 CheckProtocol = Literal["icmp", "tcp", "udp", "http", "dns"]
 ContainerState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 EndpointState = Literal["active", "configured"]
+EventType = Literal["network", "container", "expectation"]
+ExpectationStatus = Literal["met", "violated", "unknown"]
 ExpectedVerdict = Literal["reachable", "unreachable"]
 ExposureOriginKind = Literal["lan", "host", "network"]
 FirewallBackend = Literal["iptables", "nftables"]
@@ -33,6 +35,7 @@ ReadinessStatus = Literal["ready", "not-ready"]
 RestartPolicy = Literal["no", "always", "unless-stopped", "on-failure"]
 Severity = Literal["blocking", "warning", "info"]
 SocketProtocol = Literal["tcp", "udp"]
+StateKind = Literal["file", "memory"]
 TopologyEdgeKind = Literal["endpoint", "host-link", "shares-network", "uplink"]
 TopologyNodeKind = Literal["container", "host", "interface", "network"]
 TopologyScope = Literal["engine", "swarm"]
@@ -224,7 +227,7 @@ class CauseEvent(TypedDict):
     at: str
     """When it happened, RFC 3339 in UTC."""
     message: str
-    """What happened, such as `iptables (process 4711) removed 14 firewall rules (filter).`"""
+    """What happened in one sentence, such as `iptables (process 4711) removed 1 firewall rule (filter).`."""
 
 
 class CheckDestination(TypedDict):
@@ -745,16 +748,16 @@ class Engine(TypedDict):
 class Event(TypedDict):
     """The `data` of one event. `type` names the kind of event."""
 
-    action: NotRequired[Literal["met", "violated", "unknown"]]
-    """The status from then on, as in `after`."""
+    action: NotRequired[ExpectationStatus]
+    """The status of the expectation from then on."""
     time: NotRequired[str]
     """When the change happened, RFC 3339 in UTC."""
     id: NotRequired[str]
-    """The id of the change. A webhook has it in the header `webhook-id`."""
+    """The full id of the network or container that changed."""
     name: NotRequired[str]
     """The name of the network or container that changed."""
     project: NotRequired[str | None]
-    """The project that the set belongs to; null when it belongs to none."""
+    """The project of the network or container that changed; null when it has none."""
     type: str
     """The kind of this object, which decides what other properties it has. Known values, to which more may be added:
     network, container, gap, engine, expectation.
@@ -775,26 +778,8 @@ class Event(TypedDict):
     """The problem code of other requests now, such as `engine-unreachable`; null when all is well."""
     detail: NotRequired[str | None]
     """Why the engine does not answer; null when the engine answers."""
-    at: NotRequired[str]
-    """When the change was measured, RFC 3339 in UTC."""
-    set: NotRequired[str]
-    """The name of the set."""
-    expectation: NotRequired[str]
-    """The name of the expectation."""
-    expect: NotRequired[ExpectedVerdict]
-    """The expected verdict."""
-    before: NotRequired[Literal["met", "violated", "unknown"]]
-    """The status before."""
-    after: NotRequired[Literal["met", "violated", "unknown"]]
-    """The status from then on."""
-    verdict: NotRequired[Verdict | None]
-    """The verdict that was measured; null where none was."""
-    message: NotRequired[str]
-    """The outcome of the measurement in one sentence."""
-    cause: NotRequired[Cause]
-    """Why the status changed."""
-    findings: NotRequired[list[Finding]]
-    """The findings of the measurement with their remedies, the most severe first."""
+    change: NotRequired[ExpectationChange]
+    """The change with its cause, as in the changes of the set."""
 
 
 class Expectation(TypedDict):
@@ -805,8 +790,8 @@ class Expectation(TypedDict):
     expectation: dict[str, Any]
     """The expectation as it was sent, without the fields that have their defaults."""
     expect: ExpectedVerdict
-    """The expected verdict."""
-    status: Literal["met", "violated", "unknown"]
+    """The verdict that the expectation expects."""
+    status: ExpectationStatus
     """Whether the expectation is met. `unknown`: it was not measured yet, the check could not be made, or it was
     inconclusive; `message` says which.
     """
@@ -830,29 +815,29 @@ class ExpectationChange(TypedDict):
     at: str
     """When the change was measured, RFC 3339 in UTC."""
     set: str
-    """The name of the set."""
+    """The name of the set of expectations."""
     expectation: str
     """The name of the expectation."""
     project: str | None
     """The project that the set belongs to; null when it belongs to none."""
     expect: ExpectedVerdict
-    """The expected verdict."""
-    before: Literal["met", "violated", "unknown"]
-    """The status before."""
-    after: Literal["met", "violated", "unknown"]
-    """The status from then on."""
+    """The verdict that the expectation expects."""
+    before: ExpectationStatus
+    """The status of the expectation before."""
+    after: ExpectationStatus
+    """The status of the expectation from then on."""
     verdict: Verdict | None
     """The verdict that was measured; null where none was."""
     message: str
     """The outcome of the measurement in one sentence."""
     cause: Cause
-    """Why the status changed."""
+    """Why the status of the expectation changed."""
     findings: list[Finding]
     """The findings of the measurement with their remedies, the most severe first."""
 
 
 class ExpectationChangePage(TypedDict):
-    """A page of changes."""
+    """A page of changes of the status of expectations."""
 
     items: list[ExpectationChange]
     """The changes of the set, the newest first."""
@@ -864,7 +849,7 @@ class ExpectationSet(TypedDict):
     """A set of expectations, and what is known of each."""
 
     name: str
-    """The name of the set."""
+    """The name of the set of expectations."""
     project: str | None
     """The project that the set belongs to; null when it belongs to none."""
     file: str | None
@@ -902,7 +887,7 @@ class ExpectationSetSummary(TypedDict):
     """A set of expectations in short."""
 
     name: str
-    """The name of the set."""
+    """The name of the set of expectations."""
     project: str | None
     """The project that the set belongs to; null when it belongs to none."""
     file: str | None
@@ -2334,7 +2319,7 @@ class SocketPage(TypedDict):
 class State(TypedDict):
     """How the state of expectations is kept."""
 
-    kind: Literal["file", "memory"]
+    kind: StateKind
     """`file`: in the folder of `BRIDGEWORK_STATE_DIR`; `memory`: until the service ends."""
     problem: str | None
     """What is wrong with the file; null when nothing is wrong."""

@@ -56,7 +56,8 @@ def client(make):
 
 @pytest.fixture(scope="session")
 def shared_application(tmp_path_factory):
-    return client_of(tokens_in(tmp_path_factory.mktemp("application")), rate_per_minute=1_000_000)
+    folder = tmp_path_factory.mktemp("application")
+    return client_of(tokens_in(folder), rate_per_minute=1_000_000, state_dir=folder)
 
 
 @pytest.fixture

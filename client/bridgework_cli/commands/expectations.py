@@ -135,8 +135,9 @@ def show_changes(changes: list[ExpectationChange], form: str) -> None:
               help="The form of the output; json is one document a line.")  # fmt: skip
 def expect_watch(client: Client, name: str | None, count: int | None, output: str) -> None:
     """Show the changes of all sets, or of the set NAME, as they happen."""
-    told = (event for event in client.follow_events(type="expectation", resume=True) if event["type"] == "expectation")
-    changes: Any = (event for event in told if name in {None, event["set"]})
+    events: Any = client.follow_events(type="expectation", resume=True)
+    told = (event["change"] for event in events if event["type"] == "expectation")
+    changes = (change for change in told if name in {None, change["set"]})
     for one in itertools.islice(changes, count):
         show_change(one, output)
 

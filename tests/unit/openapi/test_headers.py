@@ -15,6 +15,9 @@ CHANGES = {
 }
 """The operation and the status of each success of a change → how to ask, and the headers that it declares."""
 JOIN = {"method": "PUT", "path": "/v1/networks/alpha-unused/endpoints/alpha-run"}
+EXPECTED = {"expectations": [{"name": "a", "expect": "reachable", "source": {"container": "alpha-run"},
+                              "destination": {"container": "beta-run"}}]}  # fmt: skip
+SET = "/v1/expectations/kept"
 MADE = {"X-Request-ID", "ETag"}
 REMOVED = {"X-Request-ID"}
 SENT = {
@@ -30,6 +33,9 @@ SENT = {
     ("stopContainer", 200): (None, MADE),
     ("restartContainer", 200): (None, MADE),
     ("renameContainer", 200): ({"name": "renamed"}, MADE),
+    ("putExpectations", 201): (EXPECTED, MADE),
+    ("putExpectations", 200): (EXPECTED, MADE),
+    ("deleteExpectations", 204): (None, REMOVED),
 }
 """The body of each change, and the headers that its answer has."""
 OF_SOME_ANSWERS = {"Bridgework-Dry-Run", "Idempotent-Replayed"}
@@ -40,7 +46,9 @@ def ask(client, change, **headers):
     method, path, _ = CHANGES[change]
     network = "alpha-unused" if change in {("connectContainer", 201), ("deleteNetwork", 204)} else "alpha-net"
     name = "alpha-still" if change[0] == "deleteContainer" else "alpha-run"
-    url = path.format(network=network, container=name)
+    if path == SET.replace("kept", "{name}"):
+        client.send("DELETE", SET) if change[1] == 201 else client.send("PUT", SET, EXPECTED)
+    url = path.format(network=network, container=name, name="kept")
     answer = client.send(method, url + headers.pop("query", ""), SENT[change][0], headers=headers)
     return answer.status_code, {name for name, _ in answer.headers if name.lower() not in OF_HTTP}
 

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields, pre_dump
 
 from bridgework.http.contract import Media, RequestContext, Resource
 from bridgework.http.resources.expectations.schemas import STATUSES, ExpectationChangeSchema
-from bridgework.http.schemas.answers import ReferenceSchema, Variants, number, part, plain, text, word
+from bridgework.http.schemas.answers import ReferenceSchema, Variants, number, part, text, word
 from bridgework.http.schemas.fields import Choice, Strict, Text, absent, required
 from bridgework.lifetime import stream_ends
 from bridgework.model.event_log import EngineState, Gap, GapReason, Heartbeat, Reach
@@ -82,16 +82,17 @@ class EngineEventSchema(Schema):
     detail = text("Why the engine does not answer; null when the engine answers.", null=True)
 
 
-class ExpectationEventSchema(ExpectationChangeSchema):
+class ExpectationEventSchema(Schema):
     """A change of the status of a kept expectation: the `data` of an event such as `expectation.violated`."""
 
     type = word("The kind of this event, `expectation`.", "expectation")
-    action = word("The status from then on, as in `after`.", *STATUSES)
+    action = word("The status of the expectation from then on.", *STATUSES)
+    change = part(ExpectationChangeSchema, "The change with its cause, as in the changes of the set.")
 
     @pre_dump
     def render(self, change: StatusChange, **_: Any) -> dict[str, Any]:
-        """Add what every event has."""
-        return {**plain(change), "type": "expectation", "action": change.after}
+        """Put the change into what every event has."""
+        return {"type": "expectation", "action": change.after, "change": change}
 
 
 class EventSchema(Variants):

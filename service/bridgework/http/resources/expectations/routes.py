@@ -81,7 +81,7 @@ def put_expectations(context: RequestContext) -> ViewResult:
 def delete_expectations(context: RequestContext) -> ViewResult:
     """Delete a set of expectations.
 
-    Its states and its changes are deleted with it, and no webhook gets a change of it any more.
+    The states and the changes of the set are deleted too, and no webhook gets a change of the set any more.
     """
     sets.delete_set(context.expectations, context.caller, context.path["name"], dry_run=context.dry_run)
     return ViewResult(status=204)

@@ -77,7 +77,7 @@ class ExpectationSchema(Schema):
 
     name = text("The name of the expectation within its set.")
     expectation = any_values("The expectation as it was sent, without the fields that have their defaults.")
-    expect = word("The expected verdict.", *EXPECTED)
+    expect = word("The verdict that the expectation expects.", *EXPECTED)
     status = word(
         "Whether the expectation is met. `unknown`: it was not measured yet, the check could not be made, or it was "
         "inconclusive; `message` says which.",
@@ -109,7 +109,7 @@ _ASSERTION = AssertionSchema()
 class ExpectationSetSummarySchema(Schema):
     """A set of expectations in short."""
 
-    name = text("The name of the set.")
+    name = text("The name of the set of expectations.")
     project = text("The project that the set belongs to; null when it belongs to none.", null=True)
     file = text(
         "The file that the set is from. It is changed there, not by the API; null for a set of the API.", null=True
@@ -163,7 +163,8 @@ class CauseEventSchema(Schema):
     kind = word("What told it.", "engine rules link address route policy-rule setting", grows=True)
     at = text("When it happened, RFC 3339 in UTC.", format="date-time")
     message = text(
-        "What happened, such as `iptables (process 4711) removed 14 firewall rules (filter).`", attribute="what"
+        "What happened in one sentence, such as `iptables (process 4711) removed 1 firewall rule (filter).`.",
+        attribute="what",
     )
 
 
@@ -188,20 +189,22 @@ class ExpectationChangeSchema(Schema):
 
     id = text("The id of the change. A webhook has it in the header `webhook-id`.")
     at = text("When the change was measured, RFC 3339 in UTC.", format="date-time")
-    set = text("The name of the set.")
+    set = text("The name of the set of expectations.")
     expectation = text("The name of the expectation.")
     project = text("The project that the set belongs to; null when it belongs to none.", null=True)
-    expect = word("The expected verdict.", *EXPECTED)
-    before = word("The status before.", *STATUSES)
-    after = word("The status from then on.", *STATUSES)
+    expect = word("The verdict that the expectation expects.", *EXPECTED)
+    before = word("The status of the expectation before.", *STATUSES)
+    after = word("The status of the expectation from then on.", *STATUSES)
     verdict = word("The verdict that was measured; null where none was.", *VERDICTS, null=True)
     message = text("The outcome of the measurement in one sentence.")
-    cause = part(CauseSchema, "Why the status changed.")
+    cause = part(CauseSchema, "Why the status of the expectation changed.")
     findings = list_of(FindingSchema, "The findings of the measurement with their remedies, the most severe first.")
 
 
 ExpectationChangePageSchema = page_of(
-    ExpectationChangeSchema, "A page of changes.", "The changes of the set, the newest first."
+    ExpectationChangeSchema,
+    "A page of changes of the status of expectations.",
+    "The changes of the set, the newest first.",
 )
 _CHANGE = ExpectationChangeSchema()
 
