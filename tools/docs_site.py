@@ -25,6 +25,9 @@ ELSEWHERE = {
     "bench/RESULTS.md": "results.md",
 }
 """Pages of the repository and the names that they have on the site."""
+SHIM = "https://unpkg.com/iframe-worker/shim"
+"""A browser runs no worker of a page that was opened from a folder. The theme's plugin ``offline`` gets this script
+from another host, which the site must not need, so docs/vendored has it."""
 API_HEAD = """\
 # Operations of the API
 
@@ -61,12 +64,20 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def on_post_page(output: str, page: Any, config: Any) -> str:
-    """Name the dialog of the search, which the theme leaves without a name."""
+    """Name the dialog of the search, which the theme leaves without a name, and load its script from the site."""
     del page, config
     dialog = '<div class="md-search" data-md-component="search" role="dialog"'
     if dialog not in output:
         raise PluginError("The theme has another search dialog now: look at on_post_page in tools/docs_site.py.")
-    return output.replace(dialog, f'{dialog} aria-label="Search"')
+    if SHIM not in output:
+        raise PluginError("The theme loads the search of a folder otherwise now: look at SHIM in tools/docs_site.py.")
+    return output.replace(dialog, f'{dialog} aria-label="Search"').replace(SHIM, "vendored/iframe-worker-1.0.4.js")
+
+
+def on_post_template(output: str, template_name: str, config: Any) -> str:
+    """Leave the script of the search out of 404.html, which only a web server shows."""
+    del template_name, config
+    return output.replace(f'<script src="{SHIM}"></script>', "")
 
 
 def _target(source: str, link: str, repository: str) -> str:

@@ -32,16 +32,44 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("site")
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(made)]
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(folder):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
+
+
+def test_the_search_works_in_a_folder(folder, browser):
+    context = browser.new_context()
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{folder.as_uri()}/index.html")
+    page.get_by_label("Search", exact=True).first.click()
+    page.get_by_text("Type to start searching").wait_for()  # the index is there
+    page.keyboard.type("masquerade")
+    page.locator(".md-search-result__link", has_text="masquerade-off").first.wait_for()
+    context.close()
+    assert [url for url in asked if not url.startswith(("file:", "about:", "blob:"))] == []
+
+
+def test_code_has_a_button_that_copies_it(site, browser):
+    page = browser.new_page()
+    page.goto(f"{site}/exposure.html")
+    buttons = page.locator("pre .md-clipboard, .md-code__button, button[data-clipboard-target]")
+    buttons.first.wait_for(state="attached")
+    assert buttons.count() >= page.locator("article pre").count() > 0
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
