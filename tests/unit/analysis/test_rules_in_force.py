@@ -153,6 +153,18 @@ AT_HOST = ask(ONE, "address:10.1.0.1", Protocol.TCP, 8080)
 PROXY = ProxyProcess(7, "tcp", "0.0.0.0", 8080, "10.2.0.2", 80)
 
 
+def test_a_rule_against_connection_tracking_is_the_cause_and_not_the_option_of_the_rule_that_drops():
+    forward = chain("FORWARD", "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-j DOCKER", policy="DROP")
+    opened = f"-d 10.2.0.2/32 ! -i {OTHER} -o {OTHER} -p tcp -m tcp --dport 80 -j ACCEPT"
+    docker = chain("DOCKER", opened, *(f"! -i {bridge} -o {bridge} -j DROP" for bridge in (OTHER, BRIDGE)))
+    untracked = chain("PREROUTING", "-s 10.2.0.2/32 -j NOTRACK", table="raw", policy="ACCEPT")
+    facts = {"userland_proxy": False, "engine_version": (29, 7)}
+    assert asked(AT_HOST, firewall(forward, docker, DNAT), **facts).verdict is Verdict.REACHABLE
+    stopped = asked(AT_HOST, firewall(forward, docker, DNAT, untracked), **facts)
+    assert codes(stopped) == ["docker-rule-drops"]
+    assert "NOTRACK" in finding_of(stopped, "docker-rule-drops").evidence["untracked_by"]
+
+
 def test_a_published_port_is_answered_by_whatever_the_rules_in_force_lead_to():
     through = asked(AT_HOST, firewall(PLAIN, DNAT), userland_proxy=False)
     assert through.verdict is Verdict.REACHABLE

@@ -35,6 +35,13 @@ def test_no_release_before_docker_29_writes_native_rules():
     assert made(BR0, release=(28, 5)) is None
 
 
+def test_a_rule_that_was_added_again_without_its_comment_has_the_same_cause():
+    rules = made(BR0)
+    ((table, chain),) = [place for place in rules.rules if place[1] == "filter-forward-in__br0"]
+    for text in ('iifname br0 accept comment "ICC"', "iifname br0 accept"):
+        assert rules.because(table, chain, text).option == f"{OPTION}enable_icc"
+
+
 def test_an_engine_without_rules_makes_no_table():
     assert list(made(BR0, iptables=False).objects()) == []
     assert made(BR0, iptables=False).ruleset.tables == ()

@@ -101,12 +101,18 @@ def fate_of(situation: Situation) -> Fate | None:
 def cause_of(situation: Situation) -> Because | None:
     """Return the option for which the engine wrote the rule that stops the packet or its answer.
 
-    ``None`` where nothing stops it, and where another rule or the policy of a chain does.
+    ``None`` where nothing stops it, where another rule or the policy of a chain does, and where another rule brings the
+    packet there.
     """
     if fate_of(situation) is not Fate.BY_DOCKER:
         return None
     outcome = outcome_of(situation)
-    return in_effect(situation.state).because(outcome.step) if outcome is not None and outcome.step else None
+    if outcome is None or outcome.step is None:
+        return None
+    # A packet that a rule leaves out of connection tracking is no answer any more, whatever option drops it then.
+    if any(step.effect == "notrack" for step in outcome.steps):
+        return None
+    return in_effect(situation.state).because(outcome.step)
 
 
 def stops_the_answer(situation: Situation) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bridgework.firewall.docker.native_table import FAMILY, NAME, JumpElement, NativeRules
-from bridgework.firewall.docker.rules import WrittenRules
+from bridgework.firewall.docker.rules import WrittenRules, without_comment
 from bridgework.firewall.docker.values import WrittenRule
 from bridgework.firewall.iptables_save import read_rule
 from bridgework.firewall.ruleset import UNKNOWN, Chain, Rule, Table
@@ -20,8 +20,6 @@ Key = tuple[str, str]
 """A table and a chain."""
 # A chain that ends without a verdict returns anyway. The chain DOCKER-USER belongs to the administrator.
 _DECIDES_NOTHING = re.compile(r"-A \S+ -j RETURN|-A DOCKER-USER .*")
-# Docker writes a comment behind many native rules, for people. It decides nothing, so it is not compared.
-_COMMENT = re.compile(r' comment ".*"$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,8 @@ def lost_of_nftables(written: NativeRules, read: Table) -> Iterator[LostRule]:
     for (table, chain), rules in written.rules.items():
         handles: dict[str, int | None] = {}
         for listed in _rules(read.chains.get(chain)):
-            handles.setdefault(_COMMENT.sub("", listed.text), listed.handle)
-        texts = [_COMMENT.sub("", rule.text) for rule in rules]
+            handles.setdefault(without_comment(listed.text), listed.handle)
+        texts = [without_comment(rule.text) for rule in rules]
         for at, rule in enumerate(rules):
             elements = _elements_of(written, rule)
             if texts[at] in handles or rule.unknown or elements == []:
@@ -120,7 +118,7 @@ def _effects(written: NativeRules, rule: WrittenRule) -> frozenset[str]:
 
 
 def _plain(rule: WrittenRule) -> WrittenRule:
-    return WrittenRule(_COMMENT.sub("", rule.text), rule.because)
+    return WrittenRule(without_comment(rule.text), rule.because)
 
 
 def _lost_jump(written: NativeRules, element: JumpElement, read: Table) -> Iterator[LostRule]:

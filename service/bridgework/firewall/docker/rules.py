@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,15 @@ from bridgework.firewall.iptables_save import FAMILY, chain_of, read_rule, uncer
 from bridgework.firewall.ruleset import Chain, Rule, Ruleset, Table
 
 _FORWARD = ("filter", "FORWARD")
+# Docker writes a comment behind many native rules, for people. It decides nothing, so it is not compared.
+_COMMENT = re.compile(r' comment ".*"$')
 # Docker's words for what switches forwarding on. With it the engine sets the policy of FORWARD to DROP.
 _IP_FORWARD = Because("ip-forward")
+
+
+def without_comment(text: str) -> str:
+    """Return the text of a rule without the comment of a native one."""
+    return _COMMENT.sub("", text)
 
 
 @dataclass(frozen=True)
@@ -48,12 +56,12 @@ class WrittenRules:
 
     def because(self, table: str, chain: str, text: str) -> Because | None:
         """Return what causes the rule of that text; ``None`` for one that the engine does not write."""
-        return self._causes.get((table, chain, text))
+        return self._causes.get((table, chain, without_comment(text)))
 
     @cached_property
     def _causes(self) -> Mapping[tuple[str, str, str], Because]:
         every = self._with_every_chain()
-        return {(*place, rule.text): rule.because for place, rules in every.items() for rule in rules}
+        return {(*place, without_comment(rule.text)): rule.because for place, rules in every.items() for rule in rules}
 
     def _with_every_chain(self) -> Mapping[tuple[str, str], tuple[WrittenRule, ...]]:
         """Return the rules, with the chains that are called and have none, and with the policy if it is not known."""
