@@ -80,6 +80,8 @@ def observe(services: Services, before: Snapshot, after: Snapshot, target: Targe
     # The engine writes the hosts file again when it starts the container.
     namespaces = Namespaces(services, before, observations, "sockets", "interfaces", "routes")
     namespaces.look(chosen, "sockets", "resolver")
+    # The others may be sources of pairs that change: by rules of a user, or by what programs changed inside.
+    namespaces.look(one for one in before.containers if affected and one.id not in involved)
     elsewhere = _hosts_files(services, before, after, involved)
     inodes: dict[str, int] = {}
     for container in chosen:
