@@ -16,7 +16,20 @@ from tools.engine import wait_until
 
 HOST = "host"
 _OF_IPTABLES = re.compile(r"table ip6? (filter|nat|raw|mangle|security) \{")
-_TARGETS = {"ACCEPT", "DNAT", "SNAT", "MASQUERADE", "MARK", "LOG", "RETURN", "REDIRECT", "CT", "TPROXY", "NFLOG"}
+_TARGETS = {
+    "ACCEPT",
+    "DNAT",
+    "SNAT",
+    "MASQUERADE",
+    "MARK",
+    "LOG",
+    "RETURN",
+    "REDIRECT",
+    "CT",
+    "TPROXY",
+    "NFLOG",
+    "NOTRACK",
+}
 """Of iptables: those that keep no packet out. Every other target drops, or is a chain that may."""
 _SECONDS = "1"
 
