@@ -89,7 +89,7 @@ LINKS = [
         versions=(6,),
         more="client ip -6 neigh flush all\nweb ip -6 neigh flush all\n",
     ),
-    *port("host-blocked", "state 1", "listening", way="host", versions=BOTH),
+    *port("host-blocked", "state 1", "state", way="host", versions=BOTH),
     *fault(
         "fdb-static",
         "pair",
@@ -116,10 +116,10 @@ LINKS = [
         "pair",
         """
         third ip link set eth0 address $WEB_MAC
-        third busybox arping -q -c 1 -w 1 -I eth0 $GATEWAY
+        third busybox ping -q -c 1 -W 1 $GATEWAY
         """,
         ("duplicate-mac-address", "stale-forwarding-entry"),
-        "web third $WEB_MAC",
+        "web $THIRD_PORT $WEB_MAC",
     ),
     *netdev("netdev-in", "ingress", "$CLIENT_PORT"),
     *netdev("netdev-out", "egress", "$WEB_PORT"),
@@ -234,7 +234,7 @@ RULES = [
         "published-dnat",
         "published",
         "host iptables -t nat -I PREROUTING -p tcp --dport 18080 -j DNAT --to-destination $UNHELD:8080",
-        (*USER_RULE, "user-rule-diverts", "stale-address"),
+        (*USER_RULE, "user-rule-diverts", "stale-address", "docker-rule-drops"),
         "PREROUTING",
     ),
     *fault(

@@ -10,6 +10,7 @@ import pytest
 
 from tests.causes.fault import judged
 from tests.causes.table import FAULTS, expected
+from tests.support.proves import proves
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,26 @@ def counted():
     sys.stdout.write(f"\nfaults: {dict(count)}\n")
 
 
+@proves(
+    "bridge-port-blocks",
+    "container-address-missing",
+    "container-route-diverts",
+    "container-route-drops",
+    "container-rule-diverts",
+    "container-rule-drops",
+    "connection-not-tracked",
+    "echo-ignored",
+    "user-rule-diverts",
+    "duplicate-mac-address",
+    "ipv6-disabled",
+    "link-rule-drops",
+    "listen-queue-full",
+    "neighbour-discovery-off",
+    "queue-discipline-drops",
+    "socket-bound-to-interface",
+    "stale-forwarding-entry",
+    "xfrm-policy-blocks",
+)
 @pytest.mark.parametrize("row", FAULTS, ids=lambda row: row.id)
 def test_a_fault_is_named_or_honestly_not_known(world, counted, record_property, row):
     undo = world.make(row)

@@ -56,19 +56,39 @@ class World:
         port = {"container_port": PORT, "host_port": PUBLISHED}
         for name, network in CONTAINERS.items():
             run(api, name, network_mode=network, command=HTTPD, published_ports=[port] if name == "web" else [])
-        told = {name: self.raw.get(f"/containers/{name}/json") for name in CONTAINERS}
-        self.pids = {name: one["State"]["Pid"] for name, one in told.items()}
-        self.ends = {name: one["NetworkSettings"]["Networks"][CONTAINERS[name]] for name, one in told.items()}
+        self.look()
         networks = {one["name"]: one for one in api.get("/v1/networks")["items"]}
         self.bridges = {name: networks[name]["bridge_name"] for name in POOLS}
-        self.ports = {name: self._host_end(name) for name in CONTAINERS}
         self._started = []
-        for name in CONTAINERS:
-            self.run(f"{name} sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.dad_transmits=0")
         for pools in POOLS.values():
             self.run(f"beside ip -6 route add {pools[1]} via {HOST_ADDRESS6}")
         self.start(f"beside busybox httpd -f -p {OUTSIDE_PORT} -h /")
         self.raw.settle()
+
+    def look(self):
+        """Read what a restart or a new connection changes."""
+        told = {name: self.raw.get(f"/containers/{name}/json") for name in CONTAINERS}
+        self.pids = {name: one["State"]["Pid"] for name, one in told.items()}
+        self.ends = {name: one["NetworkSettings"]["Networks"][CONTAINERS[name]] for name, one in told.items()}
+        self.ports = {name: self._host_end(name) for name in CONTAINERS}
+        for name in CONTAINERS:
+            self.run(f"{name} sysctl -qw net.ipv6.conf.eth0.accept_dad=0 net.ipv6.conf.eth0.dad_transmits=0")
+
+    def renew(self):
+        """Look again after a remedy: a restart gives another namespace, and a new connection another name than eth0."""
+        for name in CONTAINERS:
+            pid = self.raw.get(f"/containers/{name}/json")["State"]["Pid"]
+            shown = ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "link", "show", "eth0"]
+            if subprocess.run(shown, check=False, capture_output=True).returncode:
+                self.raw.do("POST", f"/containers/{name}/restart?t=0")
+        self.look()
+
+    def ends_of(self, row):
+        """Source, destination and port of the way, as ``tests/support/remedies.py`` names them."""
+        way = WAYS[row.way]
+        named = isinstance(way.destination, str)
+        destination = way.destination if named else "host" if "host" in way.destination else self.fill(row, way.address)
+        return way.source, destination, row.port if way.port == PORT else way.port
 
     def _host_end(self, name):
         link = json.loads(self._inside(name, "ip", "-j", "link", "show", "eth0").stdout)[0]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent
-FOLDERS = ("engine", "engines", "swarm", "faults", "e2e")
+FOLDERS = ("engine", "engines", "swarm", "faults", "causes", "e2e")
 """The tests that start a real engine."""
 NOT_RUN = {
     "container-restarting": "the command only reads the log of the program that ends",

@@ -45,11 +45,16 @@ def interface_on(observations: Observations, attachment: Attachment, network_id:
     seen, endpoint = observed(observations, attachment), endpoint_on(attachment, network_id)
     if seen is None or endpoint is None:
         return None
-    for interface in seen.interfaces or ():
-        # The engine does not list which interface belongs to which network. The address is the only common fact.
-        if any(address.address in endpoint.addresses for address in interface.addresses):
-            return interface
-    return None
+    return interface_of_endpoint(seen, endpoint)
+
+
+def interface_of_endpoint(seen: Observation, endpoint: Endpoint) -> Interface | None:
+    """Return the interface of a namespace that has an address of the endpoint, else the one with its MAC address."""
+    # The engine does not list which interface belongs to which network. A program may have changed either fact.
+    interfaces = seen.interfaces or ()
+    by_address = (i for i in interfaces if any(address.address in endpoint.addresses for address in i.addresses))
+    by_station = (i for i in interfaces if endpoint.mac_address and i.mac_address == endpoint.mac_address)
+    return next(by_address, None) or next(by_station, None)
 
 
 def host_end_of(observations: Observations, inside: Interface) -> Interface | None:

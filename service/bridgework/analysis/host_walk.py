@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bridgework.analysis.host_rules import HostRoutes
 from bridgework.firewall import simulate
+from bridgework.firewall.routing import Routing
 from bridgework.firewall.ruleset import DNAT, Packet, Ruleset
 from bridgework.firewall.simulate import Outcome
 
@@ -43,7 +43,7 @@ class HostWalk:
     """
 
     ruleset: Ruleset
-    routes: HostRoutes
+    routes: Routing
 
     def received(self, packet: Packet, *, goes_on: bool = False) -> Walked:
         """Lead a packet that comes in by an interface, to the host itself or on to another interface."""

@@ -100,6 +100,9 @@ def finding_of(snapshot: Snapshot, question: RouteQuestion, answer: RouteAnswer,
 def _elsewhere(network: Network | None, question: RouteQuestion, answer: RouteAnswer, *, reply: bool) -> Finding | None:
     if network is None and reply and question.expected and answer.rule is not None:
         return _answered_elsewhere(None, question, answer)
+    # For an address outside no interface is expected. A rule that drops the packet is told all the same.
+    if network is None and not reply and answer.rule is not None and answer.error is not None:
+        return _dropped_by_rule(question, answer)
     if network is None or (answer.rule is None and not _is_inside(network, question, answer)):
         # The bridge has no route, or a shorter one decides: then the bridge lost its address.
         return None
@@ -114,6 +117,12 @@ def _elsewhere(network: Network | None, question: RouteQuestion, answer: RouteAn
     remedy = _through_main(network, question.destination, answer)
     evidence = _evidence(question, answer)
     return finding(POLICY_ROUTE_DIVERTS, _subject(network), message, remedy=remedy, evidence=evidence)
+
+
+def _dropped_by_rule(question: RouteQuestion, answer: RouteAnswer) -> Finding:
+    message = f"The host {answer.error}, for {question.destination}: {_because(answer)}."
+    remedy, evidence = _through_main(None, question.destination, answer), _evidence(question, answer)
+    return finding(POLICY_ROUTE_DIVERTS, HOST, message, remedy=remedy, evidence=evidence)
 
 
 def _not_forwarded(snapshot: Snapshot, interface: str, *, reply: bool) -> Finding:

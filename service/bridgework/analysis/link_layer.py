@@ -6,7 +6,7 @@ All functions are pure. They read a snapshot and what was observed, and find not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Interface, IPv6Network, ip_address
 
 from bridgework.analysis.attachment import IPV4, IPV6
@@ -92,9 +92,15 @@ def wrong_neighbours(
         # one that was confirmed within the last 30 s or so, and one that the kernel never asks about.
         if entry.interface != interface or holder is None or entry.state not in {"permanent", "reachable"}:
             continue
-        if entry.mac_address in {None, holder.mac_address, *_macs_of(observations, holder)} or not holder.mac_address:
+        # What the interface has now counts, where it was seen.
+        right = _macs_of(observations, holder) or {holder.mac_address}
+        if entry.mac_address in {None, *right} or None in right:
             continue
-        yield WrongNeighbour(entry, holder, *_station(snapshot, observations, network, entry.mac_address))
+        yield WrongNeighbour(
+            entry,
+            replace(holder, mac_address=min(map(str, right))),
+            *_station(snapshot, observations, network, entry.mac_address),
+        )
 
 
 def _macs_of(observations: Observations, endpoint: Endpoint) -> set[str | None]:

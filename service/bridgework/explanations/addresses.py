@@ -190,3 +190,30 @@ ADDRESS_SPACE_EXHAUSTED = Explanation(
     symptoms=("network-cannot-be-created-or-removed",),
     references=("https://github.com/Dokploy/dokploy/issues/1941",),
 )
+CONTAINER_ADDRESS_MISSING = Explanation(
+    "container-address-missing",
+    BLOCKING,
+    "No interface of the container has the address that Docker gave it, or it has the address with another prefix "
+    "length. A program inside changed it.",
+    "The addresses inside the container's network namespace, compared with those of its endpoint and the network's "
+    "subnet.",
+    "Disconnect the container from the network and connect it again, and configure the program inside.",
+    "tomcat81 does not have its address 172.19.0.2 on simon_network: eth0 has no IPv4 address.",
+    seen="A container that runs does not answer at its address, and `docker inspect` shows nothing wrong.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "ipv6-does-not-work",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/ip-address.8.html",),
+)
+IPV6_DISABLED = Explanation(
+    "ipv6-disabled",
+    BLOCKING,
+    "IPv6 is switched off at the interface of a container that has an IPv6 address of Docker's.",
+    "The sysctl net.ipv6.conf.INTERFACE.disable_ipv6 inside the container.",
+    "Restart the container without the setting that switches IPv6 off.",
+    "IPv6 is off on eth0 of tomcat81: net.ipv6.conf.eth0.disable_ipv6 is 1.",
+    seen="A container has an IPv6 address in `docker inspect` and none in `ip -6 addr`.",
+    symptoms=("ipv6-does-not-work",),
+    references=("https://docs.kernel.org/networking/ip-sysctl.html",),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridgework.explanations.explanation import INFO, WARNING, Explanation
+from bridgework.explanations.explanation import BLOCKING, INFO, WARNING, Explanation
 
 ANALYSIS_LIMITED = Explanation(
     "analysis-limited",
@@ -37,6 +37,17 @@ ICMP_BLOCKED_TCP_OK = Explanation(
     "A ping failed, and a connection to the same address succeeded.",
     "Treat the destination as reachable, and check it with tcp.",
     "172.20.0.3 answers tcp, but does not answer pings.",
+    seen="`ping` shows 100% packet loss, although the program answers.",
+    symptoms=("ping-differs-from-tcp",),
+    references=("https://docs.kernel.org/networking/ip-sysctl.html",),
+)
+ECHO_IGNORED = Explanation(
+    "echo-ignored",
+    BLOCKING,
+    "The kernel in the namespace of the destination answers no pings. Connections are not affected.",
+    "The sysctl net.ipv4.icmp_echo_ignore_all inside the container.",
+    "Check with tcp, or restart the container without the sysctl.",
+    "tomcat82 answers no pings: net.ipv4.icmp_echo_ignore_all is 1.",
     seen="`ping` shows 100% packet loss, although the program answers.",
     symptoms=("ping-differs-from-tcp",),
     references=("https://docs.kernel.org/networking/ip-sysctl.html",),

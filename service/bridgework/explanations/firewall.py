@@ -245,3 +245,108 @@ CONNTRACK_TABLE_FULL = Explanation(
         "https://github.com/kubernetes/kubernetes/issues/71261",
     ),
 )
+CONTAINER_RULE_DROPS = Explanation(
+    "container-rule-drops",
+    BLOCKING,
+    "A rule inside the network namespace of the source or of the destination drops or rejects the packet or its "
+    "answer. "
+    "VPN clients with a kill switch, service meshes and hardening scripts write such rules.",
+    "The rules of iptables and nftables in both namespaces are read after a surprise, and the packet and its answer "
+    "are "
+    "led through them as through those of the host. The finding quotes the rule.",
+    "Let the program that wrote the rule accept the packet. A restart of the container removes rules that no program "
+    "writes again.",
+    "OUTPUT of tomcat81 drops the packet: -A OUTPUT ! -o tun0 -j DROP.",
+    seen="A container with a VPN client reaches nothing on its networks, or is not reached.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "outside-unreachable",
+        "works-from-host-not-from-container",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/iptables.8.html",),
+)
+CONTAINER_RULE_DIVERTS = Explanation(
+    "container-rule-diverts",
+    WARNING,
+    "A rule inside the network namespace of the source or of the destination sends the packet to another address or "
+    "port, or gives it another source address.",
+    "The same simulation as for container-rule-drops: the packet leaves the namespace, or arrives at a program, with "
+    "other addresses or ports.",
+    "Correct the rule in the program that wrote it. A restart of the container removes rules that no program writes "
+    "again.",
+    "PREROUTING of tomcat81 sends tcp port 8080 to port 15001: -A PREROUTING -p tcp -j REDIRECT --to-ports 15001.",
+    seen="A port that a program listens on refuses connections, or another program answers.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "wrong-container-answers",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/iptables-extensions.8.html",),
+)
+LINK_RULE_DROPS = Explanation(
+    "link-rule-drops",
+    WARNING,
+    "A rule of one of the families netdev, bridge and arp (nftables, ebtables, arptables) on the way drops packets. "
+    "iptables does not show these rules.",
+    "The rules of these families on the host and in both namespaces, read after a surprise, at the interfaces and "
+    "bridges "
+    "that the packet passes. The finding blocks where the rule is about every such packet or a trace saw it drop this "
+    "one. Otherwise it says that the rule may be the cause.",
+    "Delete the rule, with the command of the finding.",
+    "A rule of the family netdev drops what comes in by eth0 of tomcat81 (table filter, chain ingress): drop.",
+    seen="Packets vanish, and iptables has no rule about them.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "outside-unreachable",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/nft.8.html",),
+)
+XFRM_POLICY_BLOCKS = Explanation(
+    "xfrm-policy-blocks",
+    BLOCKING,
+    "A policy of XFRM (IPsec) on the host or in a container blocks the packet or its answer.",
+    "The policies with the action block in the namespaces on the way (ip xfrm policy), compared with the addresses of "
+    "the packet.",
+    "Delete the policy, or correct the configuration of the IPsec program.",
+    "An XFRM policy of tomcat81 blocks the packet (dir out, 0.0.0.0/0 to 172.19.0.3/32).",
+    seen="Packets vanish since an IPsec program was set up.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "outside-unreachable",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/ip-xfrm.8.html",),
+)
+USER_RULE_DIVERTS = Explanation(
+    "user-rule-diverts",
+    WARNING,
+    "A rule that Docker did not write gives the packet a source address that is none of the host's, so its answer goes "
+    "elsewhere.",
+    "The simulation of the packet in the host's rules: a rule with the target SNAT, whose address no interface of the "
+    "host has.",
+    "Delete or correct the rule.",
+    "nat POSTROUTING gives the packet the source address 10.99.0.9, which is none of the host's: -A POSTROUTING -o "
+    "eth0 "
+    "-j SNAT --to-source 10.99.0.9. The answer goes to that address.",
+    seen="Packets leave the host and no answer comes back.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "outside-unreachable",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/iptables-extensions.8.html",),
+)
+CONNECTION_NOT_TRACKED = Explanation(
+    "connection-not-tracked",
+    WARNING,
+    "A rule leaves the packet or its answer out of connection tracking (NOTRACK). Then the host does not translate its "
+    "addresses, and rules that accept answers do not know them.",
+    "The simulation of the packet and its answer in the host's rules: a rule with the target NOTRACK or CT --notrack.",
+    "Delete or narrow the rule.",
+    "raw PREROUTING leaves the packet or its answer out of connection tracking, so its addresses are not translated, "
+    "and "
+    "the answer is no part of a connection: -A PREROUTING -s 172.19.0.2/32 -j CT --notrack.",
+    seen="Packets leave the host with the container's own address, and no answer comes back.",
+    symptoms=(
+        "outside-unreachable",
+        "published-port-refused",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/iptables-extensions.8.html",),
+)

@@ -222,3 +222,75 @@ PMTU_BLACKHOLE = Explanation(
     ),
     references=("https://github.com/moby/moby/issues/12565", "https://www.rfc-editor.org/rfc/rfc2923"),
 )
+BRIDGE_PORT_BLOCKS = Explanation(
+    "bridge-port-blocks",
+    BLOCKING,
+    "The bridge does not forward the frames of a container at its port: the port is not in the state forwarding, is "
+    "isolated from the port of the other end, is locked, or gets no broadcasts or multicasts.",
+    "The settings of the port as the kernel reports them (rtnetlink, IFLA_BRPORT). A port that gets no broadcasts "
+    "counts "
+    "only where the other end asked for the MAC address and got no answer.",
+    "Set the port's setting back, with the command of the finding.",
+    "veth27a5c19, the port of br-6c0dc947faf8 for tomcat81, forwards nothing (state listening).",
+    seen="One container is silent, although its link is up and its addresses are right.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "works-from-host-not-from-container",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/bridge.8.html",),
+)
+STALE_FORWARDING_ENTRY = Explanation(
+    "stale-forwarding-entry",
+    BLOCKING,
+    "An entry of the bridge's forwarding table that was written by hand sends the frames for a container to another "
+    "port.",
+    "The entries of the host's bridges (bridge fdb), compared with the MAC address inside the container and its veth.",
+    "Delete the entry.",
+    "br-6c0dc947faf8 sends the frames for tomcat81 (02:42:ac:13:00:02) to veth99b1c2d instead of veth27a5c19.",
+    seen="Nothing reaches one container of a network.",
+    symptoms=("containers-do-not-reach-each-other",),
+    references=("https://man7.org/linux/man-pages/man8/bridge.8.html",),
+)
+DUPLICATE_MAC_ADDRESS = Explanation(
+    "duplicate-mac-address",
+    BLOCKING,
+    "Two stations on one network have the same MAC address. The bridge sends the frames for both to the one that sent "
+    "last.",
+    "The bridge has learnt the MAC address of the container behind another port than the container's own.",
+    "Give one of them another MAC address, and create its container without a fixed mac_address.",
+    "Two stations on simon_network have the MAC address 02:42:ac:13:00:02: tomcat81, and one behind veth99b1c2d. The "
+    "bridge sends frames to the one that sent last.",
+    seen="Connections to two containers work by turns.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "works-sometimes",
+        "wrong-container-answers",
+    ),
+    references=("https://man7.org/linux/man-pages/man8/bridge.8.html",),
+)
+NEIGHBOUR_DISCOVERY_OFF = Explanation(
+    "neighbour-discovery-off",
+    BLOCKING,
+    "An interface takes no part in ARP or neighbour discovery, so no neighbour finds out its MAC address.",
+    "The flag NOARP of the interface, or its sysctl arp_ignore with the value 8 where a neighbour asked and got no "
+    "answer.",
+    "Restart the container, or switch ARP on at the host's link.",
+    "ARP is off on eth0 of tomcat81: it asks for no neighbour, and it answers none.",
+    seen="`ip neigh` shows FAILED for the address of a container that runs.",
+    symptoms=("containers-do-not-reach-each-other",),
+    references=(
+        "https://man7.org/linux/man-pages/man8/ip-link.8.html",
+        "https://docs.kernel.org/networking/ip-sysctl.html",
+    ),
+)
+QUEUE_DISCIPLINE_DROPS = Explanation(
+    "queue-discipline-drops",
+    BLOCKING,
+    "The queueing discipline of an interface on the way drops everything that leaves there (blackhole).",
+    "The kind of the root queueing discipline of each interface on the way, as the kernel reports it.",
+    "Delete it: tc qdisc delete dev INTERFACE root.",
+    "The queueing discipline blackhole of veth27a5c19 of the host drops what leaves there.",
+    seen="Packets leave a program and are on no wire. Experiments with tc were made before.",
+    symptoms=("containers-do-not-reach-each-other", "outside-unreachable"),
+    references=("https://man7.org/linux/man-pages/man8/tc.8.html",),
+)

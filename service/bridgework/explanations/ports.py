@@ -248,3 +248,34 @@ LOOPBACK_PORT_EXPOSED = Explanation(
     symptoms=("open-that-should-be-closed",),
     references=(_PUBLISHING, "https://github.com/moby/moby/issues/45610"),
 )
+SOCKET_BOUND_TO_INTERFACE = Explanation(
+    "socket-bound-to-interface",
+    BLOCKING,
+    "The program listens at the port, but its socket takes packets from another interface only (SO_BINDTODEVICE).",
+    "The listening sockets of the namespace, with the interface that each is bound to.",
+    "Let the program listen without an interface, or on the one by which the packets come.",
+    "tomcat82 listens on tcp [::]:8080 for packets from tun0 only, and the packet comes by eth0.",
+    seen="A port refuses connections, although `ss -l` lists it.",
+    symptoms=(
+        "bad-gateway",
+        "containers-do-not-reach-each-other",
+    ),
+    references=("https://man7.org/linux/man-pages/man7/socket.7.html",),
+)
+LISTEN_QUEUE_FULL = Explanation(
+    "listen-queue-full",
+    WARNING,
+    "The program does not accept its connections: as many wait as its socket allows, and the kernel drops further "
+    "ones.",
+    "The length of the socket's queue and its limit (ss -lt, Recv-Q and Send-Q).",
+    "Find out why the program does not accept: it is stopped, blocked or overloaded. A larger backlog helps with "
+    "bursts.",
+    "129 connections wait at tcp [::]:8080 of tomcat82, which allows 128.",
+    seen="Connections time out, although the program runs and listens.",
+    symptoms=(
+        "bad-gateway",
+        "slow-then-hangs",
+        "works-sometimes",
+    ),
+    references=("https://man7.org/linux/man-pages/man2/listen.2.html",),
+)

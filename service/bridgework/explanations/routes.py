@@ -207,3 +207,39 @@ ROUTER_ADVERTISEMENTS_REFUSED = Explanation(
         "https://docs.kernel.org/networking/ip-sysctl.html",
     ),
 )
+CONTAINER_ROUTE_DROPS = Explanation(
+    "container-route-drops",
+    BLOCKING,
+    "A route or a policy rule inside a container drops the packet or its answer (blackhole, unreachable or prohibit).",
+    "The policy rules and the routes of all tables inside both namespaces, as the kernel applies them to the packet "
+    "and "
+    "to its answer.",
+    "Take the route or the rule out of the program that made it. A restart of the container removes it.",
+    "tomcat82 drops the answer to 172.19.0.2: its route 172.19.0.2/32 drops such packets (blackhole).",
+    seen="A container with a VPN client or a security agent does not reach others, or does not answer.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "outside-unreachable",
+    ),
+    references=(_RULES, "https://man7.org/linux/man-pages/man8/ip-route.8.html"),
+)
+CONTAINER_ROUTE_DIVERTS = Explanation(
+    "container-route-diverts",
+    WARNING,
+    "A route or a policy rule inside a container sends the packet or its answer by another interface or gateway than "
+    "the "
+    "network's own.",
+    "The policy rules and the routes of all tables inside both namespaces, as the kernel applies them to the packet "
+    "and "
+    "to its answer.",
+    "Leave the subnets of Docker's networks out of the VPN's routes. A restart of the container removes a route that "
+    "no "
+    "program makes again.",
+    'tomcat82 sends the answer to 172.19.0.2 by tun0 instead of eth0: the policy rule "from all lookup 51820" decides.',
+    seen="A container with a VPN client does not reach others, or does not answer.",
+    symptoms=(
+        "containers-do-not-reach-each-other",
+        "outside-unreachable",
+    ),
+    references=(_RULES, "https://man7.org/linux/man-pages/man8/ip-route.8.html"),
+)

@@ -54,7 +54,7 @@ def _tables(line: str) -> tuple[Table, ...]:
 
 def tables_from(objects: Sequence[Json]) -> tuple[Table, ...]:
     """Return the tables of nft's objects, which are a flat list: rules name their chain, and chains their table."""
-    named = _Sets(objects)
+    named = NamedSets(objects)
     rules: dict[tuple[str, str, str], list[Json]] = {}
     for rule in _all(objects, "rule"):
         rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule)
@@ -92,10 +92,11 @@ def _chain(chain: Json, rules: Sequence[Rule]) -> Chain:
     return Chain(chain["name"], rules, hook, chain.get("prio", 0), kind, accepts=chain.get("policy") != "drop")
 
 
-class _Sets:
+class NamedSets:
     """The named sets and maps, by family, table and name."""
 
     def __init__(self, objects: Iterable[Json]) -> None:
+        """Take all objects of a dump."""
         # A named set belongs to a table, and a rule refers to it by its name alone.
         self._elements = {
             (thing["family"], thing["table"], thing["name"]): thing.get("elem", [])
@@ -119,7 +120,7 @@ class LazyRules(Sequence[Rule]):
     # A host with kube-proxy has thousands of rules in chains to which a packet never comes. To read 5,000 takes 140 ms
     # of processor time, to take them from nft's JSON 30 ms.
 
-    def __init__(self, printed: Sequence[Json], named: _Sets) -> None:
+    def __init__(self, printed: Sequence[Json], named: NamedSets) -> None:
         """Take the JSON of each rule, and the sets and maps that they name."""
         self._printed, self._named = printed, named
 
@@ -141,7 +142,7 @@ class LazyRules(Sequence[Rule]):
         return iter(self._read)
 
 
-def _rules(rule: Json, named: _Sets) -> list[Rule]:
+def _rules(rule: Json, named: NamedSets) -> list[Rule]:
     """Return the rule, or one for each element of its map; an unknown rule for a form that nft does not document."""
     try:
         return _ways(rule, named)
@@ -149,7 +150,7 @@ def _rules(rule: Json, named: _Sets) -> list[Rule]:
         return [Rule(json.dumps(rule), (Match(UNKNOWN, text="rule"),), (Effect(UNKNOWN),), handle=rule.get("handle"))]
 
 
-def _ways(rule: Json, named: _Sets) -> list[Rule]:
+def _ways(rule: Json, named: NamedSets) -> list[Rule]:
     text = text_of(rule)
     # A rule can have several maps, and statements behind them: every combination is a way of its own.
     ways: list[tuple[tuple[Match, ...], tuple[Effect, ...]]] = [((), ())]
@@ -165,7 +166,7 @@ def _ways(rule: Json, named: _Sets) -> list[Rule]:
 Part = tuple[tuple[Match, ...], tuple[Effect, ...]]
 
 
-def _statement(kind: str, body: Json, rule: Json, named: _Sets) -> list[Part]:
+def _statement(kind: str, body: Json, rule: Json, named: NamedSets) -> list[Part]:
     reader = _READERS.get(kind)
     if reader is None:
         return [((), (_effect(kind, body),))]
@@ -187,13 +188,13 @@ _VERDICTS = {"accept": "accept", "drop": "drop", "reject": "reject", "return": "
 _PASSING = frozenset({"counter", "log", "comment", "continue", "ct helper", "last"})
 
 
-def _map(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
+def _map(_: str, body: Json, rule: Json, named: NamedSets) -> Iterator[Part]:
     for key, verdict in named.elements(rule, body["data"]):
         ((kind, value),) = verdict.items()
         yield key_matches(body["key"], [plain(key)], rule), (_effect(kind, value),)
 
 
-def _translation(kind: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
+def _translation(kind: str, body: Json, rule: Json, named: NamedSets) -> Iterator[Part]:
     # "dnat to ip daddr map @backends": the address depends on the key of the map.
     address, port = body.get("addr"), body.get("port")
     if isinstance(address, dict) and "map" in address:
@@ -207,14 +208,14 @@ def _translation(kind: str, body: Json, rule: Json, named: _Sets) -> Iterator[Pa
     yield (), (Effect(kind, address=address, port=port),)
 
 
-def _counted(kind: str, body: Json, _: Json, __: _Sets) -> Iterator[Part]:
+def _counted(kind: str, body: Json, _: Json, __: NamedSets) -> Iterator[Part]:
     # `limit`, `quota` and `ct count` compare what the kernel counted. In `add @clients { ip saddr limit rate … }` they
     # stand within the element, and the rule goes on only where they hold.
     within = [name for statement in body.get("stmt") or () for name in statement] if kind == "set" else [kind]
     yield tuple(Match(UNKNOWN, text=name) for name in within if name in COUNTED), ()
 
 
-def _mangled(_: str, body: Json, __: Json, ___: _Sets) -> Iterator[Part]:
+def _mangled(_: str, body: Json, __: Json, ___: NamedSets) -> Iterator[Part]:
     yield (), (_mark(body),)
 
 
@@ -239,7 +240,7 @@ def _mark(body: Json) -> Effect:
     return Effect(kind, value=added, mask=(~kept["&"][1] & 0xFFFFFFFF) | added)
 
 
-def _matches(_: str, body: Json, rule: Json, named: _Sets) -> Iterator[Part]:
+def _matches(_: str, body: Json, rule: Json, named: NamedSets) -> Iterator[Part]:
     left, operator = body["left"], body["op"]
     values = named.elements(rule, body["right"])
     # A right side can be one value, an anonymous set, or the name of a set.

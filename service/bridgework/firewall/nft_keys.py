@@ -60,6 +60,7 @@ _META = {
     "l4proto": "protocol",
     "mark": "mark",
     "nfproto": "version",
+    "protocol": "version",
 }
 _CT = {
     "state": "state",
@@ -93,10 +94,12 @@ def _key(left: Json, rule: Json) -> tuple[str, tuple[Match, ...]]:
 def _payload(protocol: str, name: str, rule: Json) -> tuple[str, tuple[Match, ...]]:
     if protocol in {"ip", "ip6"}:
         version = _VERSIONS[{"ip": "ipv4", "ip6": "ipv6"}[protocol]]
-        # In a table of one family the version is that of the table.
+        # In a table of one family the version is that of the table; tables of frames see both.
         return _NETWORK.get(name, UNKNOWN), (
-            (Match("version", ((version, version),)),) if rule["family"] == "inet" else ()
+            (Match("version", ((version, version),)),) if rule["family"] in _OF_BOTH else ()
         )
+    if protocol in _OF_FRAMES:
+        return ("version" if name == "type" else UNKNOWN), ()
     # "th" is the transport header of any protocol that has ports.
     if protocol == "th":
         return _PORTS.get(name, UNKNOWN), ()
@@ -138,7 +141,9 @@ _ICMP_TYPES = {
     "ind-neighbor-advert": (142,),
     "mld2-listener-report": (143,),
 }
-_VERSIONS = {"ipv4": 4, "ipv6": 6}
+_VERSIONS = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6}
+_OF_BOTH = frozenset({"inet", "bridge", "netdev"})
+_OF_FRAMES = frozenset({"arp", "ether", "vlan"})
 
 
 def _values(key: str, values: list[Json]) -> tuple[tuple[Range, ...], tuple[str, ...]]:

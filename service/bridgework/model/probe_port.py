@@ -28,6 +28,9 @@ Aspect = Literal[
     "sysctls",
     "embedded_dns",
     "routing",
+    "firewall",
+    "frame_rules",
+    "xfrm",
 ]
 """What to observe. ``processes`` adds the owners to ``sockets``; it reads all processes, so use it only for display."""
 

@@ -17,12 +17,14 @@ from bridgework.model.observations import (
     ResolverConfiguration,
 )
 from bridgework.model.probe_port import Aspect
-from bridgework.probes.kernel import conntrack, firewall, link_settings, links, listeners, netlink
+from bridgework.probes.kernel import conntrack, firewall, link_settings, links, listeners, netlink, xfrm
 from bridgework.probes.kernel.neighbour_table import table_usage
 from bridgework.probes.resolver import embedded_dns
 from bridgework.probes.routes import tables
 
-HOST_ASPECTS: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "neighbour_table", "sockets", "sysctls")
+HOST_ASPECTS: tuple[Aspect, ...] = (
+    "interfaces", "routes", "neighbours", "neighbour_table", "sockets", "sysctls", "frame_rules", "xfrm",
+)  # fmt: skip
 # One observation ends after this time, whatever a container has put into its namespace.
 MAX_OBSERVE_S = 5.0
 HOST_MESSAGES = 262_144
@@ -95,6 +97,9 @@ def observe(
         neighbours=reader.dump("neighbours", links.neighbours),
         routing=reader.dump("routing", tables.routing),
         embedded_dns=embedded_dns.is_served() if "embedded_dns" in aspects else None,
+        firewall=firewall.inner_rules(reader.ends) if "firewall" in aspects else None,
+        frame_rules=firewall.frame_rules() if "frame_rules" in aspects else None,
+        xfrm=reader.read("xfrm", xfrm.blocking_policies) or (),
         truncated=tuple(reader.truncated),
     )
 

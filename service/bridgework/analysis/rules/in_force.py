@@ -165,13 +165,25 @@ def _by_docker(situation: Situation, outcome: Outcome) -> Finding:
         message += f" The packet is no part of a connection, because of the rule {untracked.rule.text}."
         evidence["untracked_by"] = untracked.rule.text
         summary = "Remove or narrow the rule that leaves packets out of connection tracking. Docker's own rule stays."
-        remedy = Remedy(summary, commands=_deletion(untracked))
+        remedy = Remedy(summary, commands=deletion(untracked))
+    elif (led := _led_here(situation, outcome)) is not None and led.rule is not None:
+        message += f" Another program's rule sent the packet there: {led.rule.text}."
+        evidence["led_by"] = led.rule.text
+        remedy = Remedy(
+            "Delete or correct the rule that sends the packet there. Docker's own rule stays.", commands=deletion(led)
+        )
     elif _protects(step):
         remedy = _around(situation)
     else:
         summary = "Delete the rule, or restart the engine, which writes its rules again."
-        remedy = Remedy(summary, commands=_deletion(step))
+        remedy = Remedy(summary, commands=deletion(step))
     return finding(DOCKER_RULE_DROPS, HOST, message, remedy=remedy, evidence=evidence)
+
+
+def _led_here(situation: Situation, outcome: Outcome) -> Step | None:
+    """Return the translation of another program after which Docker's rule met the packet."""
+    translations = (step for step in outcome.steps if step.rule is not None and step.effect in {"dnat", "redirect"})
+    return next((step for step in translations if owner_of(situation.snapshot, step) != DOCKER), None)
 
 
 def _protects(step: Step) -> bool:
@@ -265,7 +277,7 @@ def _dropped(situation: Situation, step: Step) -> Finding:
         message = message if table.name == "filter" else f"{table.name} {message}"
     remedy = _by_its_program(situation, step, owner)
     if remedy is None:
-        remedy = Remedy("Remove or narrow the rule.", commands=_deletion(step))
+        remedy = Remedy("Remove or narrow the rule.", commands=deletion(step))
     return finding(USER_FIREWALL_DROP, HOST, message, remedy=remedy, evidence=_evidence(step, owner))
 
 
@@ -277,7 +289,7 @@ def _steps(situation: Situation) -> tuple[Step, ...]:
 def _what(situation: Situation, step: Step) -> str:
     """Say in words what the packet is at this step: behind a translation it has another port."""
     packet = step.before
-    if packet.state == ESTABLISHED:
+    if packet.state == ESTABLISHED or (situation.transport and packet.destination_port is None):
         return "the answer"
     return f"{packet.protocol} port {packet.destination_port}" if situation.transport else "a ping"
 
@@ -301,7 +313,8 @@ def _by_its_program(situation: Situation, step: Step, program: str | None) -> Re
     return Remedy(f"Let {program} accept the packet with this command. {LASTING[program]}{more}", commands=commands)
 
 
-def _deletion(step: Step) -> tuple[str, ...]:
+def deletion(step: Step) -> tuple[str, ...]:
+    """Return the command that deletes the rule of the step, or that lets the policy accept."""
     rule, place = step.rule, step.place
     if rule is None:
         return (f"{_program(step)} -P {place.chain.name} ACCEPT",)

@@ -8,9 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridgework.analysis.attachment import IPV4, Attachment, Condition, parsed
+from bridgework.analysis.endpoint_links import interface_on
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, component_of, finding, unseen
-from bridgework.explanations.ports import LISTENS_ON_LOOPBACK_ONLY, NO_LISTENER
+from bridgework.explanations.ports import (
+    LISTEN_QUEUE_FULL,
+    LISTENS_ON_LOOPBACK_ONLY,
+    NO_LISTENER,
+    SOCKET_BOUND_TO_INTERFACE,
+)
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import MAPPED, ListeningSocket, Observations
@@ -26,8 +32,10 @@ def is_loopback(address: str) -> bool:
     return found is not None and found.is_loopback
 
 
-def takes(socket: ListeningSocket, address: str, version: int) -> bool:
-    """Whether the socket receives what is sent to the address."""
+def takes(socket: ListeningSocket, address: str, version: int, link: str | None = None) -> bool:
+    """Whether the socket receives what is sent to the address and comes in by the interface ``link``, if known."""
+    if link is not None and socket.interface not in {None, link}:
+        return False
     if version == IPV4:
         # A socket bound to ``::`` receives IPv4 too, unless it has the option IPV6_V6ONLY (ipv6(7)).
         anywhere = {"0.0.0.0", "*"} if socket.ipv6_only else {"0.0.0.0", "::", "*"}
@@ -83,10 +91,23 @@ def matching(
     situation: Situation, attachment: Attachment, port: int | None, address: str, version: int
 ) -> ListeningSocket | None:
     """Return the first socket of the namespace that receives what is sent to the address and port."""
+    link = _link_of(situation, attachment)
     for socket in sockets_of(situation, attachment) or ():
-        if (socket.protocol, socket.port) == (situation.transport, port) and takes(socket, address, version):
+        if (socket.protocol, socket.port) == (situation.transport, port) and takes(socket, address, version, link):
             return socket
     return None
+
+
+def _link_of(situation: Situation, attachment: Attachment) -> str | None:
+    """Return the interface by which the packet comes into a container, where that is known."""
+    candidate = situation.candidate
+    if candidate is None or attachment.is_host or candidate.attachment is not attachment:
+        return None
+    if candidate.way is Way.LOCAL:
+        return "lo"
+    network = candidate.network
+    link = interface_on(situation.observations, attachment, network.id) if network is not None else None
+    return link.name if link is not None else None
 
 
 def nothing_listens(situation: Situation) -> Findings:
@@ -127,7 +148,9 @@ def unserved(
     if sockets is None:
         message = f"The listening sockets of {attachment.name} were not visible, so port {port} may be open or closed."
         yield unseen(component, message, matters=not accepted, port=port)
-    elif matching(situation, attachment, port, address, version) is None:
+    elif (socket := matching(situation, attachment, port, address, version)) is not None:
+        yield from _queue_of(attachment, socket)
+    else:
         # Behind docker-proxy the connection itself succeeds, so the verdict stays reachable.
         severity = Severity.WARNING if accepted else Severity.BLOCKING
         found = _not_there(situation, attachment, sockets, port, severity)
@@ -135,6 +158,18 @@ def unserved(
             message = f"{found.message} A rule of the host leads port {situation.port} there: {leads}"
             found = replace(found, message=message, evidence={**found.evidence, "rule": leads})
         yield found
+
+
+def _queue_of(attachment: Attachment, socket: ListeningSocket) -> Findings:
+    """Find a socket that takes no more connections now, since its program does not accept those that wait."""
+    if socket.protocol != "tcp" or socket.waiting <= socket.backlog:
+        return
+    message = (
+        f"{socket.waiting} connections wait at tcp {bound(socket)} of {attachment.name}, which allows {socket.backlog}."
+    )
+    remedy = Remedy(f"Find out why the program in {attachment.name} does not accept its connections.")
+    evidence = {"port": socket.port, "waiting": socket.waiting, "backlog": socket.backlog}
+    yield finding(LISTEN_QUEUE_FULL, component_of(attachment), message, remedy=remedy, evidence=evidence)
 
 
 def _not_there(
@@ -154,6 +189,17 @@ def _not_there(
         return finding(
             LISTENS_ON_LOOPBACK_ONLY, component, message, severity=severity, remedy=remedy, evidence=evidence
         )
+    elsewhere = next((s for s in near if s.interface is not None), None)
+    if elsewhere is not None:
+        link = _link_of(situation, attachment) or "another interface"
+        message = (
+            f"{attachment.name} listens on {elsewhere.protocol} {bound(elsewhere)} for packets from "
+            f"{elsewhere.interface} "
+            f"only, and the packet comes by {link}."
+        )
+        remedy = Remedy(f"Let the program in {attachment.name} listen on {link}, or without an interface.")
+        facts = evidence | {"interface": elsewhere.interface}
+        return finding(SOCKET_BOUND_TO_INTERFACE, component, message, severity=severity, remedy=remedy, evidence=facts)
     known = described(sockets)
     listed = f"; it listens on {', '.join(known)}" if known else ""
     remedy = Remedy("Use a port that a program listens on, or start the program.")

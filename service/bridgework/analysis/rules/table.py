@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from bridgework.analysis.rules import (
     address,
+    foreign_translation,
+    frame_rules,
+    frames,
     host,
     host_firewall,
     in_force,
@@ -21,6 +24,8 @@ from bridgework.analysis.rules import (
     listener,
     name,
     overlay,
+    own_routes,
+    own_rules,
     podman,
     route,
     state,
@@ -107,6 +112,22 @@ ROUTE = (
         },
     ),
 )
+# What programs made otherwise than the engine, in the containers or below IP. It is observed after a surprise.
+OWN_NAMESPACES = (
+    Rule(Step.OWN_INTERFACE, frames.own_frames),
+    Rule(Step.THEIR_INTERFACE, frames.their_frames),
+    Rule(Step.EXIT, frames.bridge_is_silent),
+    Rule(Step.OWN_INTERFACE, frames.loopback_is_down),
+    Rule(Step.PORT, frames.echo_is_ignored),
+    Rule(Step.OWN_ROUTE, own_routes.own_route_fails),
+    Rule(Step.REPLY, own_routes.route_back_fails),
+    Rule(Step.OWN_INTERFACE, own_rules.own_rule_stops),
+    Rule(Step.THEIR_INTERFACE, own_rules.their_rule_stops),
+    Rule(Step.REPLY, own_rules.rule_stops_the_answer),
+    Rule(Step.OWN_INTERFACE, own_rules.policy_blocks),
+    Rule(Step.EXIT, frame_rules.frame_rule_drops),
+    Rule(Step.REPLY, foreign_translation.rule_changes_the_packet),
+)
 # Links are seen only by an observation. Unseen ones count as intact, since broken links are rare.
 WIRE = (
     Rule(Step.TUNNEL, overlay.node_is_silent),
@@ -119,6 +140,7 @@ WIRE = (
     Rule(Step.EXIT, wire.address_is_taken_twice),
     Rule(Step.OWN_INTERFACE, wire.own_link_is_broken, {VETH_DETACHED.code: Step.OWN_VETH}),
     Rule(Step.THEIR_INTERFACE, wire.their_link_is_broken, {VETH_DETACHED.code: Step.THEIR_VETH}),
+    *OWN_NAMESPACES,
     # A packet that may not be fragmented stops at the first link that is too small.
     Rule(Step.OWN_INTERFACE, wire.own_link_is_too_small),
     Rule(Step.THEIR_VETH, wire.their_link_is_too_small),

@@ -6,7 +6,7 @@ from functools import partial
 
 from bridgework.analysis import link_layer
 from bridgework.analysis.address_choice import talks_inside, vlan_mode
-from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, gateway_of, version_of
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, host_interface, interface_on
 from bridgework.analysis.routing import Candidate, Way, is_vlan
 from bridgework.analysis.rules.base import (
@@ -19,10 +19,12 @@ from bridgework.analysis.rules.base import (
     of_container,
     of_network,
 )
+from bridgework.analysis.rules.ends import ends_of
 from bridgework.analysis.rules.host_firewall import icc_is_not_enforced
+from bridgework.analysis.rules.own_rules import source_of
 from bridgework.analysis.rules.simulated import Fate, cause_of, fate_of
 from bridgework.explanations import remedies
-from bridgework.explanations.links import LINK_DOWN, MTU_MISMATCH, VETH_DETACHED, VLAN_MODE_PRIVATE
+from bridgework.explanations.links import LINK_DOWN, MTU_MISMATCH, STALE_NEIGHBOUR, VETH_DETACHED, VLAN_MODE_PRIVATE
 from bridgework.explanations.networks import INTER_CONTAINER_OFF
 from bridgework.firewall.docker.chains import ICC
 from bridgework.model.checks import Finding, Protocol
@@ -117,6 +119,44 @@ def neighbour_is_wrong(situation: Situation) -> Findings:
         ):
             if wrong.entry.address == candidate.address:
                 yield link_layer.neighbour_finding(wrong, component_of(attachment), attachment.owner)
+    yield from _wrong_at_the_destination(situation)
+    yield from _wrong_gateway(situation)
+
+
+def _wrong_at_the_destination(situation: Situation) -> Findings:
+    """Find a neighbour entry of the destination by which its answer goes to another station than the source."""
+    candidate, source = situation.candidate, source_of(situation)
+    end = next((end for end in ends_of(situation) if not end.is_source), None)
+    if candidate is None or source is None or end is None or end.link is None or candidate.way is not Way.DIRECT:
+        return
+    seen, observations = end.seen, situation.observations
+    for wrong in link_layer.wrong_neighbours(situation.snapshot, observations, end.network, seen, end.link.name):
+        if wrong.entry.address == source:
+            yield link_layer.neighbour_finding(wrong, of_container(end.container), end.container)
+
+
+def _wrong_gateway(situation: Situation) -> Findings:
+    """Find an entry of the source for its gateway that is written by hand and has not the MAC address of the bridge."""
+    candidate = situation.candidate
+    end = next((end for end in ends_of(situation) if end.is_source), None)
+    if candidate is None or end is None or (candidate.way is Way.DIRECT and not candidate.is_host):
+        return
+    host = situation.observations.host
+    links = (host.observation.interfaces if host is not None else None) or ()
+    bridge = next((link for link in links if link.name == end.network.bridge_name), None)
+    gateway = gateway_of(end.endpoint, candidate.version)
+    for entry in end.seen.neighbours or ():
+        if bridge is None or (entry.address, entry.state) != (gateway, "permanent"):
+            continue
+        if entry.mac_address in {None, bridge.mac_address}:
+            continue
+        message = (
+            f"{end.container.name} has the neighbour entry {entry.address} with {entry.mac_address}, but its gateway "
+            f"has {bridge.mac_address}."
+        )
+        evidence = {"address": entry.address, "state": entry.state, "mac_address": entry.mac_address}
+        remedy = end.new_namespace
+        yield finding(STALE_NEIGHBOUR, of_container(end.container), message, remedy=remedy, evidence=evidence)
 
 
 def address_is_taken_twice(situation: Situation) -> Findings:
@@ -159,12 +199,17 @@ def broken_link(situation: Situation, attachment: Attachment, network: Network) 
     if is_vlan(network) and inside.state == "down" and "up" in inside.flags:
         yield _parent_is_down(network)
         return
+    outside = host_end_of(situation.observations, inside)
+    if outside is not None and outside.is_set_down:
+        message = f"{outside.name}, the host's end of {inside.name} of {attachment.owner.name}, is down."
+        remedy = Remedy("Set the link up.", commands=(f"ip link set {outside.name} up",))
+        facts = {"interface": outside.name, "state": outside.state}
+        yield finding(LINK_DOWN, of_container(attachment.owner), message, remedy=remedy, evidence=facts)
     # ``ip link set down`` inside, or a link that lost its other end.
-    if inside.state == "down":
+    elif inside.state == "down":
         message = f"{inside.name} of {attachment.owner.name}, on {network.name}, is down."
         evidence = {"interface": inside.name, "state": inside.state}
         yield finding(LINK_DOWN, of_container(attachment.owner), message, remedy=reconnect(), evidence=evidence)
-    outside = host_end_of(situation.observations, inside)
     # A macvlan or ipvlan interface has no veth, and an overlay network's bridge is in a namespace of its own.
     if outside is None or network.bridge_name is None:
         return

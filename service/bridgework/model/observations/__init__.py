@@ -29,6 +29,7 @@ from bridgework.model.observations.host import (
 )
 from bridgework.model.observations.namespace import (
     MAPPED,
+    BridgePort,
     Interface,
     InterfaceAddress,
     InterfaceCounters,
@@ -38,6 +39,7 @@ from bridgework.model.observations.namespace import (
     Observation,
     ResolverConfiguration,
     Route,
+    XfrmPolicy,
 )
 from bridgework.model.observations.routes import (
     MAIN_TABLE,
@@ -55,6 +57,7 @@ __all__ = [
     "MAPPED",
     "NOTHING_SEEN",
     "AdvertisedLink",
+    "BridgePort",
     "ConntrackTable",
     "DockerRules",
     "EngineObservations",
@@ -84,6 +87,7 @@ __all__ = [
     "RouteQuestion",
     "Routing",
     "TableRoute",
+    "XfrmPolicy",
 ]
 
 

@@ -48,11 +48,15 @@ class ProxyProcess:
 
 @dataclass(frozen=True, slots=True)
 class ForwardingEntry:
-    """A station that a bridge has learnt: the MAC address is behind the ``port`` of the ``bridge``."""
+    """A station of a bridge: the MAC address is behind the ``port`` of the ``bridge``.
+
+    The bridge has learnt it, unless it ``is_fixed``: then an entry that was written by hand keeps it there.
+    """
 
     mac_address: str
     port: str
     bridge: str
+    is_fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

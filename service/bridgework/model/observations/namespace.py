@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from bridgework.model.observations.firewall import FirewallRules
 from bridgework.model.observations.routes import Routing
 
 _MAY_BE_TRUNCATED = ("interfaces", "routes", "neighbours", "sockets", "routing")
@@ -49,11 +50,40 @@ class InterfaceCounters:
 
 
 @dataclass(frozen=True, slots=True)
+class BridgePort:
+    """What a bridge does with frames at one of its ports. ``state`` is that of spanning tree, such as ``forwarding``.
+
+    An ``is_isolated`` port exchanges no frames with other such ports. An ``is_locked`` one takes frames only from
+    stations that the bridge knows there. The other fields say which frames leave by the port that the bridge sends to
+    all ports: those for stations that it has not learnt, broadcasts (ARP) and multicasts (neighbour discovery).
+    """
+
+    state: str
+    is_isolated: bool = False
+    is_locked: bool = False
+    learns: bool = True
+    floods_unknown: bool = True
+    floods_broadcasts: bool = True
+    floods_multicasts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class XfrmPolicy:
+    """A policy of XFRM (IPsec) that blocks packets: ``direction`` is ``in``, ``out`` or ``fwd``, the rest are CIDRs."""
+
+    direction: str
+    source: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
 class Interface:
     """A link. ``kind`` is rtnetlink's (``veth``, ``bridge``, ``macvlan``, ``loopback``, ``device``…).
 
     ``peer_index`` is the index of a veth's other end, in the namespace ``peer_namespace_id`` (an id local to this
-    namespace; ``None`` when the peer is in the same one). ``master_index`` is the bridge it is a port of.
+    namespace; ``None`` when the peer is in the same one). ``master_index`` is the bridge it is a port of, and
+    ``bridge_port`` what the bridge does there. ``queue`` is the queueing discipline for what leaves, such as
+    ``noqueue``. ``arp_ignore`` and ``ipv6_disabled`` are sysctls of the interface.
     """
 
     index: int
@@ -68,6 +98,15 @@ class Interface:
     peer_index: int | None = None
     peer_namespace_id: int | None = None
     master_index: int | None = None
+    bridge_port: BridgePort | None = None
+    queue: str = ""
+    arp_ignore: int = 0
+    ipv6_disabled: bool = False
+
+    @property
+    def is_set_down(self) -> bool:
+        """Whether the link was set down, and does not only lack a carrier."""
+        return self.state == "down" and "up" not in self.flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +145,9 @@ class NeighbourTable:
 class ListeningSocket:
     """A socket that waits: TCP in LISTEN, UDP bound and unconnected.
 
-    ``ipv6_only`` is the socket option ``IPV6_V6ONLY``: an IPv6 socket with it takes no IPv4.
+    ``ipv6_only`` is the socket option ``IPV6_V6ONLY``: an IPv6 socket with it takes no IPv4. ``interface`` is the only
+    one from which it takes packets (``SO_BINDTODEVICE``). Of TCP, ``waiting`` are the connections that the program has
+    not accepted yet; beyond ``backlog`` the kernel takes no more.
     """
 
     protocol: str
@@ -116,6 +157,9 @@ class ListeningSocket:
     process: str | None = None
     pid: int | None = None
     ipv6_only: bool = False
+    interface: str | None = None
+    waiting: int = 0
+    backlog: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,7 +210,9 @@ class Observation:
     ``own_rules`` says whether a container's namespace has firewall rules beside Docker's for its name server.
     ``truncated`` names the fields of which the namespace holds more than what was read. ``embedded_dns`` says whether
     anything takes a datagram to 127.0.0.11, port 53. ``routes`` are those that ``ip route`` shows, ``routing`` is all
-    that decides about a packet.
+    that decides about a packet. ``firewall`` are the rules in force in a container's namespace; those of the host are
+    ``Observations.firewall``. ``frame_rules`` are the tables of the families netdev, bridge and arp as nft prints them,
+    and ``xfrm`` the policies that block packets.
     """
 
     inode: int
@@ -181,6 +227,9 @@ class Observation:
     embedded_dns: bool | None = None
     routing: Routing | None = None
     own_rules: bool | None = None
+    firewall: FirewallRules | None = None
+    frame_rules: str | None = None
+    xfrm: tuple[XfrmPolicy, ...] = ()
 
     def whole(self) -> Observation:
         """Return the observation without its truncated fields: a part cannot show what is missing."""

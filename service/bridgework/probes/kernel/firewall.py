@@ -43,6 +43,8 @@ _program = partial(subprocess.run, stderr=subprocess.PIPE, timeout=TIMEOUT_S, ch
 # Families of nf_tables that see IP packets, by their numbers (NFPROTO_INET, NFPROTO_IPV4, NFPROTO_IPV6).
 _NFPROTO_INET = 1
 _NFT_FAMILIES = {_NFPROTO_INET: "inet", 2: "ip", 10: "ip6"}
+# Those that see frames (NFPROTO_ARP, NFPROTO_NETDEV, NFPROTO_BRIDGE).
+_FRAME_FAMILIES = {3: "arp", 5: "netdev", 7: "bridge"}
 _NFT_NAME = re.compile(r"[\w./-]+")
 _IPTABLES_CHAINS = frozenset({"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
 _CHAIN = re.compile(r":(?P<name>\S+) (?P<policy>\S+)")
@@ -181,6 +183,32 @@ def native_tables(known: KnownTables, ends: float) -> KnownTables | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return texts
+
+
+def inner_rules(ends: float) -> FirewallRules | None:
+    """Read the rules of a container's namespace; ``None`` where a program is missing or refused."""
+    # Most containers have only Docker's rules for name servers, and some have no table at all.
+    tables = native_tables({}, ends)
+    if not kernel_chains() and not any(map(_legacy_in_use, _LEGACY_TABLES)):
+        return FirewallRules((), (), "")
+    return FirewallRules(
+        chains(IPV4), chains(IPV6), None if tables is None else "".join(tables.values()), other_chains=other_chains()
+    )
+
+
+def frame_rules() -> str | None:
+    """Return the tables of the families netdev, bridge and arp as nft prints them, a line for each family.
+
+    Empty where there are none; ``None`` where they cannot be read.
+    """
+    found = kernel_chains()
+    if found is None:
+        return None
+    families = [name for number, name in _FRAME_FAMILIES.items() if any(chain.family == number for chain in found)]
+    try:
+        return "\n".join(output_of([_NFT, "--json", "list", "ruleset", name]).strip() for name in families)
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _is_native(chain: KernelChain) -> bool:

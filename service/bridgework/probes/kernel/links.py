@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 
 from bridgework.model.observations import (
+    BridgePort,
     ForwardingEntry,
     Interface,
     InterfaceAddress,
@@ -30,6 +31,15 @@ _LINK = struct.Struct("=BxHiII")
 _COUNTERS = struct.Struct("=8Q")
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_MASTER, _IFLA_OPERSTATE = 1, 3, 4, 5, 10, 16
 _IFLA_LINKINFO, _IFLA_STATS64, _IFLA_LINK_NETNSID, _IFLA_INFO_KIND = 18, 23, 37, 1
+_IFLA_QDISC, _IFLA_AF_SPEC, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 6, 26, 4, 5
+_IFLA_INET_CONF, _IFLA_INET6_CONF = 1, 2
+# Positions in the arrays of settings (IPV4_DEVCONF_ARP_IGNORE of linux/ip.h, from 1; DEVCONF_DISABLE_IPV6 of ipv6.h).
+_ARP_IGNORE, _DISABLE_IPV6 = 18, 26
+# IFLA_BRPORT_… of linux/if_link.h, and the states of a port of linux/if_bridge.h.
+_PORT_STATE, _PORT_LEARNING, _PORT_UNICAST, _PORT_MULTICAST, _PORT_BROADCAST, _PORT_ISOLATED, _PORT_LOCKED = (
+    1, 8, 9, 27, 30, 33, 39,
+)  # fmt: skip
+_PORT_STATES = ("disabled", "listening", "learning", "forwarding", "blocking")
 _ARPHRD_LOOPBACK = 772
 _IFA_F_PERMANENT = 0x80
 
@@ -86,7 +96,9 @@ def _names_of_bits(names: Mapping[int, str], bits: int) -> tuple[str, ...]:
 def _interface(body: bytes, addresses: Mapping[int, list[InterfaceAddress]]) -> Interface:
     _, hardware, index, flags, _ = _LINK.unpack_from(body)
     attributes = netlink.attributes(body, _LINK.size)
-    kind = _text(netlink.attributes(attributes.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND))
+    info = netlink.attributes(attributes.get(_IFLA_LINKINFO, b""))
+    kind = _text(info.get(_IFLA_INFO_KIND))
+    settings = netlink.attributes(attributes.get(_IFLA_AF_SPEC, b""))
     # Only virtual links have a kind (IFLA_INFO_KIND); ``ip`` prints none for the others.
     plain = "loopback" if hardware == _ARPHRD_LOOPBACK else "device"
     state = attributes.get(_IFLA_OPERSTATE, b"\0")[0]
@@ -103,7 +115,35 @@ def _interface(body: bytes, addresses: Mapping[int, list[InterfaceAddress]]) -> 
         peer_index=number(attributes.get(_IFLA_LINK)) if kind == "veth" else None,
         peer_namespace_id=number(attributes.get(_IFLA_LINK_NETNSID)),
         master_index=number(attributes.get(_IFLA_MASTER)),
+        bridge_port=_bridge_port(info),
+        queue=_text(attributes.get(_IFLA_QDISC)),
+        arp_ignore=_setting(settings.get(socket.AF_INET), _IFLA_INET_CONF, _ARP_IGNORE),
+        ipv6_disabled=_setting(settings.get(socket.AF_INET6), _IFLA_INET6_CONF, _DISABLE_IPV6) != 0,
     )
+
+
+def _bridge_port(info: Mapping[int, bytes]) -> BridgePort | None:
+    if _text(info.get(_IFLA_INFO_SLAVE_KIND)) != "bridge":
+        return None
+    port = netlink.attributes(info.get(_IFLA_INFO_SLAVE_DATA, b""))
+    state = port.get(_PORT_STATE, b"\3")[0]
+    return BridgePort(
+        _PORT_STATES[state] if state < len(_PORT_STATES) else str(state),
+        is_isolated=any(port.get(_PORT_ISOLATED, b"")),
+        is_locked=any(port.get(_PORT_LOCKED, b"")),
+        # An older kernel does not have all of these settings.
+        learns=any(port.get(_PORT_LEARNING, b"\1")),
+        floods_unknown=any(port.get(_PORT_UNICAST, b"\1")),
+        floods_broadcasts=any(port.get(_PORT_BROADCAST, b"\1")),
+        floods_multicasts=any(port.get(_PORT_MULTICAST, b"\1")),
+    )
+
+
+def _setting(family: bytes | None, array: int, position: int) -> int:
+    """Return a sysctl of the interface from the array of one address family; 0 where the kernel does not tell it."""
+    values = netlink.attributes(family or b"").get(array, b"")
+    at = position * 4
+    return int.from_bytes(values[at : at + 4], "little") if len(values) >= at + 4 else 0
 
 
 def _counters(stats: bytes | None) -> InterfaceCounters | None:
@@ -184,7 +224,7 @@ def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> tuple
     """Return the stations that the bridges have learnt, as ``bridge fdb`` does, without the ports' own addresses."""
     names = InterfaceNames(sock)
     return tuple(
-        ForwardingEntry(entry.link_address.hex(":"), port, bridge)
+        ForwardingEntry(entry.link_address.hex(":"), port, bridge, entry.is_fixed)
         for entry in rtnetlink.forwarding_entries(sock, limit)
         if (port := names.get(entry.port)) and (bridge := names.get(entry.bridge))
     )

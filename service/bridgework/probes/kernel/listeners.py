@@ -30,7 +30,8 @@ _TCP_CLOSE, _TCP_LISTEN = 7, 10
 LISTENING = {"tcp": (socket.IPPROTO_TCP, _TCP_LISTEN), "udp": (socket.IPPROTO_UDP, _TCP_CLOSE)}
 _REQUEST = struct.Struct("=BBxxI48x")
 _SOCKET = struct.Struct("!4xH2x16s")
-_INODE = struct.Struct("=68xI")
+# The interface of SO_BINDTODEVICE, the connections that wait, their limit, and the inode.
+_MORE = struct.Struct("=40xI12xII4xI")
 _ATTRIBUTES_AT, _INET_DIAG_SKV6ONLY = 72, 11
 _ADDRESS_BYTES = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MAX_PROCESSES = 4096
@@ -72,8 +73,20 @@ def _ask(
         port, packed = _SOCKET.unpack_from(body)
         address = socket.inet_ntop(family, packed[: _ADDRESS_BYTES[family]])
         only = any(netlink.attributes(body, _ATTRIBUTES_AT).get(_INET_DIAG_SKV6ONLY, b""))
+        device, waiting, backlog, inode = _MORE.unpack_from(body)
         listener = ListeningSocket(protocol, _FAMILIES[family], address, port, ipv6_only=only)
-        yield _INODE.unpack_from(body)[0], listener
+        if device:
+            listener = replace(listener, interface=_interface_name(device))
+        if protocol == "tcp" and waiting:  # of UDP, these are bytes
+            listener = replace(listener, waiting=waiting, backlog=backlog)
+        yield inode, listener
+
+
+def _interface_name(index: int) -> str:
+    try:
+        return printable(socket.if_indextoname(index))
+    except OSError:
+        return str(index)
 
 
 def _owners(inodes: set[int], namespace_inode: int, ends: float) -> dict[int, dict[str, Any]]:

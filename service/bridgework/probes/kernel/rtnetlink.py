@@ -20,7 +20,7 @@ _NEXT_HOP, _NUMBER = struct.Struct("=HBBi"), struct.Struct("=i")
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_MULTIPATH, _RTA_TABLE = 1, 4, 5, 6, 7, 9, 15
 _NDA_DST, _NDA_LLADDR, _NDA_MASTER = 1, 2, 9
-_NUD_PERMANENT, _NTF_PROXY = 0x80, 0x08
+_NUD_NOARP, _NUD_PERMANENT, _NTF_PROXY = 0x40, 0x80, 0x08
 _MAIN_TABLE, _RTNH_F_DEAD = 254, 0x1
 RTN_UNICAST = 1
 DEAD_ENDS = frozenset({6, 7, 8})
@@ -81,6 +81,7 @@ class ForwardingEntry(NamedTuple):
     port: int
     bridge: int
     link_address: bytes
+    is_fixed: bool
 
 
 def addresses(sock: socket.socket, limit: Limit | None = None) -> Iterator[Address]:
@@ -161,7 +162,7 @@ def forwarding_entries(sock: socket.socket, limit: Limit | None = None) -> Itera
         bridge, link_address = number(attributes.get(_NDA_MASTER)), attributes.get(_NDA_LLADDR)
         # A permanent entry is the port's own address.
         if bridge is not None and link_address and state != _NUD_PERMANENT:
-            yield ForwardingEntry(port, bridge, link_address)
+            yield ForwardingEntry(port, bridge, link_address, bool(state & _NUD_NOARP))
 
 
 def delete_neighbours(sock: socket.socket, entries: Iterable[tuple[int, bytes]]) -> bool:

@@ -27,7 +27,10 @@ from bridgework.telemetry import deadline
 from bridgework.use_cases.connectivity.rules_memory import observations_of_engine
 from bridgework.use_cases.services import Services
 
-DEEPER: tuple[Aspect, ...] = ("interfaces", "routes", "neighbours", "sockets", "resolver", "sysctls", "embedded_dns")
+DEEPER: tuple[Aspect, ...] = (
+    "interfaces", "routes", "neighbours", "sockets", "resolver", "sysctls", "embedded_dns",
+    "firewall", "frame_rules", "routing", "xfrm",
+)  # fmt: skip
 
 # Duplicate address detection takes a delay of up to 1 s and one probe of 1 s (RFC 4862, section 5.4; RFC 4861,
 # RetransTimer). While it runs, the prediction is inconclusive, and it is decided once it ends.
