@@ -12,6 +12,8 @@ from enum import Enum
 from functools import lru_cache
 from ipaddress import ip_address
 
+from bridgework.firewall.rule_index import RuleIndex
+
 
 class Hook(Enum):
     """Netfilter's hooks: the points of a packet's way through the kernel at which rules are applied."""
@@ -183,8 +185,19 @@ class Chain:
     priority: int = 0
     kind: str = "filter"
     accepts: bool = True
+    _index: list[RuleIndex] = field(default_factory=list, init=False, compare=False, repr=False)
+
+    def candidates(self, packet: Packet) -> Sequence[Rule]:
+        """Return the rules that may match the packet, in their order."""
+        if len(self.rules) < _INDEXED_FROM:
+            return self.rules
+        # Made when a packet comes to the chain. Two threads may both make it, and one of the two is kept.
+        if not self._index:
+            self._index.append(RuleIndex(self.rules, number))
+        return self._index[0].candidates(packet)
 
 
+_INDEXED_FROM = 32
 _FAMILIES = {4: "ip", 6: "ip6"}
 
 

@@ -134,7 +134,7 @@ class Walk:
         return packet
 
     def _chain(self, place: Place, packet: Packet, *, depth: int) -> tuple[Ended, Packet]:
-        for rule in place.chain.rules:
+        for rule in place.chain.candidates(packet):
             if not self._applies(place, rule, packet):
                 continue
             for effect in rule.effects:
