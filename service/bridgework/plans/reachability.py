@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from bridgework.analysis.all_pairs.classes import Classes, classify, listening_at, publishes_at
 from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
+from bridgework.analysis.docker_rules.ports_named import PortsNamed, ports_named
 from bridgework.analysis.rules.listener import is_loopback
 from bridgework.analysis.rules.table import why_undecided
 from bridgework.model.checks import (
@@ -143,12 +145,35 @@ class Reachability:
         # At the host, and at a container in host mode, the address depends on the source's own networks.
         if to is None or self.state.attachment_of(pair.destination).is_host:
             classes = self.classes_of(pair.service, at_host=True)
-            return "host", classes.group_of[at], pair.destination, pair.service
+            port = pair.service if pair.destination else self._kind_of_port(at, pair.service)
+            return "host", classes.group_of[at], pair.destination, port
         meeting = self.classes.meeting(at, to)
         if meeting == "same":
             return pair
         kind = self.classes_of(pair.service).class_of[at]
         return kind, meeting, self.kind_of_destination(pair.destination, to, pair.service), pair.service
+
+    def _kind_of_port(self, source: int, service: Service) -> Hashable:
+        """Return what the verdicts about a port of the host depend on: what publishes it, and where.
+
+        The port itself where a rule of another program names it, or where not exactly one container publishes it.
+        """
+        published = self.snapshot.publishers_by_port.get((service.port or 0, service.protocol.value), ())
+        ids = {container.id for container, _ in published}
+        to = self.position.get(next(iter(ids))) if len(ids) == 1 else None
+        if to is None or self.ports_named.holds(service.port or 0):
+            return service
+        owner, meeting = self.ids[to], self.classes.meeting(source, to)
+        if meeting == "same" or self.state.attachment_of(owner).is_host:
+            return service
+        ports = tuple((port.host_ip, port.container_port) for _, port in published)
+        inside = {Service(service.protocol, port) for _, port in ports}
+        return meeting, ports, frozenset(self.kind_of_destination(owner, to, one) for one in inside)
+
+    @cached_property
+    def ports_named(self) -> PortsNamed:
+        """The ports that rules of other programs than Docker name."""
+        return ports_named(self.state)
 
     def kind_of_destination(self, destination: str, at: int, service: Service) -> Hashable:
         """Return what the verdicts about this service of the destination depend on, beside its networks."""

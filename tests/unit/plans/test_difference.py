@@ -9,13 +9,13 @@ from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.case import Case
 from bridgework.model.checks import ContainerDestination, HostDestination, ProbeRequest, Protocol, Question, Verdict
 from bridgework.model.create_specs import ContainerSpec, EndpointSpec
-from bridgework.model.observations import NOTHING_SEEN, HostObservation, ListeningSocket, Observation
+from bridgework.model.observations import NOTHING_SEEN, FirewallChain, HostObservation, ListeningSocket, Observation
 from bridgework.model.snapshot import PublishedPort, Snapshot
 from bridgework.plans import changes
 from bridgework.plans.difference import World, difference, made_again
 from bridgework.plans.reachability import PING, host_services, services_of, with_assumed_listeners
 from tests.support.random_worlds import engines, evidences
-from tests.support.worlds import container, identity, network, published, world
+from tests.support.worlds import container, identity, listening, network, published, rules_of_engine, seen, world
 
 HOST_PLACE = ""
 
@@ -192,3 +192,22 @@ def test_only_what_is_deleted_and_made_again_under_its_name_counts_as_one():
     # Another network of the same name beside the old one is no replacement, and of two none is known to be it.
     assert made_again(before, world(front, new_front, back, web, db)) == {}
     assert made_again(before, world(new_front, twin, back, web, db)) == {}
+
+
+def test_a_port_of_the_host_that_a_rule_of_another_program_names_is_not_taken_for_one_like_it():
+    place = network("net", options={"com.docker.network.bridge.name": "br-net"})
+    other = network("other", "10.2.0.0/24", options={"com.docker.network.bridge.name": "br-other"})
+    ones = [container(f"c{n}", (place, f"10.1.0.{n + 10}"), ports=[published(20_000 + n)]) for n in range(3)]
+    client = container("client", (other, "10.2.0.10"))
+    snapshot = world(place, other, *ones, client)
+    rules = rules_of_engine(snapshot, engine_version=(28, 5))
+    drop = FirewallChain("raw", "PREROUTING", "ACCEPT", ((0, 0, "-A PREROUTING -p tcp -m tcp --dport 20001 -j DROP"),))
+    with_drop = replace(
+        rules, chains=tuple(drop if c.name == "PREROUTING" and c.table == "raw" else c for c in rules.chains)
+    )
+    inside = [(one, listening("0.0.0.0:8080")) for one in ones]
+    facts = {"engine_version": (28, 5), "ipv4_firewall": True, "ipv6_firewall": True}
+    before, after = (World(snapshot, seen(inside, firewall=one, **facts)) for one in (rules, with_drop))
+    found = difference(before, after, None, frozenset(snapshot.containers_by_id)).pairs
+    assert {(one.pair.source, one.pair.service.port) for one in found} >= {(client.id, 20_001)}
+    assert {one.pair.service.port for one in found if not one.pair.destination} == {20_001}
