@@ -617,6 +617,12 @@ class Difference(TypedDict):
     """The pairs that change, counted for each network that both ends are on."""
     outside: list[Opening]
     """The ports of the host that open or close to other hosts."""
+    exposure_total: int
+    """The number of rows of the exposure that open or close."""
+    exposure: list[PlanExposure]
+    """The rows of the exposure that open or close, at most 1000 of them: each a port of a container, and a neighbour
+    on a link of the host, the host, or another network from which it is asked for.
+    """
 
 
 class Edge(TypedDict):
@@ -1718,6 +1724,35 @@ class PlanAddress(TypedDict):
     """The predicted verdict before the plan; null where the source has no way to the address."""
     after: Verdict | None
     """The predicted verdict after the plan; null where the source has no way to the address."""
+
+
+class PlanExposure(TypedDict):
+    """A port of a container that opens or closes for one place. `GET /v1/exposure` has such rows with their rules."""
+
+    container: Reference
+    """The container that has the port."""
+    network: Reference
+    """The network by which the container gets the packet."""
+    container_port: int
+    """The port inside the container."""
+    protocol: str
+    """The transport protocol of the port. Known values, to which more may be added: tcp, udp."""
+    published: bool
+    """Whether the published port is asked for at the host, and not the container's own address."""
+    origin: ExposureOrigin
+    """The place from which the port is asked for."""
+    address: str
+    """The address that a client there asks for."""
+    port: int
+    """The port that a client there asks for."""
+    before: Verdict | None
+    """The predicted verdict before the plan; null where there is no such row."""
+    after: Verdict | None
+    """The predicted verdict after the plan; null where there is no such row."""
+    reason: str | None
+    """Why the port is not reachable, or why that is not known, after the plan or else before it, as the exposure
+    says it, such as `firewall-rule`; null when it is reachable.
+    """
 
 
 class PlanGroup(TypedDict):

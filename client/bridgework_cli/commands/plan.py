@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from bridgework_client import changes
 
 if TYPE_CHECKING:
     from bridgework_client import Client
-    from bridgework_client.documents import Difference, Plan, PlannedCall
+    from bridgework_client.documents import Difference, FirewallBackend, Plan, PlannedCall, UpgradeEngine
 
 _SIGNS = {"POST": ("+", "green"), "PUT": ("+", "green"), "DELETE": ("-", "red")}
 _OUTCOMES = {"unchanged": ("=", None), "conflict": ("!", "red")}
@@ -30,6 +31,7 @@ _SHORT: dict[str, Callable[[Any], PlannedCall]] = {
 _RESULTS = {"done": "green", "applied": "green", "failed": "red", "undone": "yellow", "differs": "red"}
 _PAIRS_SHOWN = 20
 _NO_WAY = "no way to it"
+_ROWS_IN_REPORT = 200
 FILE_HELP = """\b
 FILE is a list of changes (YAML or JSON; `-` is standard input):
   - create_network: {name: shop}
@@ -39,22 +41,45 @@ FILE is a list of changes (YAML or JSON; `-` is standard input):
   - start: cache                 # or stop, restart
   - delete_container: old        # or delete_network
   - {method: PUT, path: ..., body: {}}        # a call of a remedy as it is
+  - upgrade_engine: {version: "29.7", firewall_backend: nftables}   # as the last one, to plan only
 The fields are those of the API."""
 
 
 @click.command("plan", epilog=FILE_HELP)
 @connected
-@click.argument("file", type=click.File("r"))
-@output.output_option("table", "json", "yaml")
-def command_plan(client: Client, file: IO[str], output: str) -> int:
+@click.argument("file", type=click.File("r"), required=False)
+@click.option(
+    "--upgrade", metavar="VERSION", help="Plan an upgrade of Docker to this version, such as 29.7, after FILE."
+)
+@click.option("--firewall-backend", type=click.Choice(("iptables", "nftables")),
+              help="With this firewall backend of the daemon.")  # fmt: skip
+@output.output_option("table", "json", "yaml", "junit", "markdown")
+def command_plan(
+    client: Client, file: IO[str] | None, upgrade: str | None, firewall_backend: FirewallBackend | None, output: str
+) -> int:
     """Show what the changes of FILE would do, without doing them.
 
     The plan says what each change would do, which containers would reach each other or no longer, what would open or
     close at the host, and which findings would appear or disappear. The exit code is 1 if a change is in conflict.
+
+    With --upgrade or --firewall-backend, FILE can be left out: the plan says what another release of Docker, or the
+    other backend, would open or close on this host. The exit code is then 1 if a pair or a row of the exposure changes.
     """
-    made = client.plan_changes({"changes": read(file.read(), file.name)})
+    changes = read(file.read(), file.name) if file is not None else []
+    wanted: UpgradeEngine = {}
+    if upgrade is not None:
+        wanted["version"] = upgrade
+    if firewall_backend is not None:
+        wanted["firewall_backend"] = firewall_backend
+    if wanted:
+        changes.append({"upgrade_engine": wanted})
+    if not changes:
+        raise click.UsageError("Name a FILE of changes, or --upgrade.")
+    made = client.plan_changes({"changes": changes})
     show(made, output)
-    return REACHABLE if made["possible"] else UNREACHABLE
+    difference = made["difference"]
+    is_quiet = made["upgrade"] is None or not (difference["pairs_total"] or difference["exposure_total"])
+    return REACHABLE if made["possible"] and is_quiet else UNREACHABLE
 
 
 @click.command("apply", epilog=FILE_HELP)
@@ -116,6 +141,12 @@ def _pair(pair: Any) -> str:
 
 def show(plan: Plan, form: str) -> None:
     """Print a plan in one of the forms."""
+    if form == "junit":
+        output.junit("bridgework plan", _cases(plan))
+        return
+    if form == "markdown":
+        output.lines("\n".join(_markdown(plan)))
+        return
     if form != "table":
         output.document(plan, form)
         return
@@ -126,10 +157,18 @@ def show(plan: Plan, form: str) -> None:
             output.line(f"      {step['problem']['detail']}  [{step['problem']['code']}]")
         if step["not_undoable_because"]:
             output.line(f"      Nothing can undo this: {step['not_undoable_because']}")
+    upgrade = plan["upgrade"]
+    if upgrade is not None:
+        backend, known = upgrade["firewall_backend"], upgrade["answered_as"]
+        output.line(f"Before the upgrade to Docker {upgrade['version']} with {backend}, answered as Docker {known}:")
+        if not plan["difference"]["pairs_total"] and not plan["difference"]["exposure_total"]:
+            output.line("No pair and no row of the exposure changes.")
     show_effect(plan)
     words = ("changes", "unchanged", "conflict")
     counts = {word: sum(step["outcome"] == word for step in plan["steps"]) for word in words}
     undo = "" if plan["undoable"] else " It cannot be undone completely."
+    if upgrade is not None and not plan["steps"]:
+        return
     output.line(
         f"Plan: {counts['changes']} to change, {counts['unchanged']} unchanged, {counts['conflict']} in conflict.{undo}"
     )
@@ -141,7 +180,80 @@ def show_effect(plan: Plan) -> None:
     for head, found in (("Appears", plan["appearing_findings"]), ("Disappears", plan["disappearing_findings"])):
         for one in found:
             output.line(f"{head}: {one['severity']}  {one['message']}  [{one['code']}]")
+    for note in plan["notes"]:
+        output.line(f"Note: {note['message']}  [{note['code']}]")
+        if note["remedy"]:
+            output.line(f"  remedy  {note['remedy']}")
+        for link in note["references"]:
+            output.line(f"  see  {link}")
     output.limitations(plan["limited"])
+
+
+def _cases(plan: Plan) -> Iterator[tuple[str, str, str | None]]:
+    """Yield a case for each change, pair and row of the exposure; what changes is failed."""
+    for step in plan["steps"]:
+        problem = step["problem"]
+        yield output.one_line(step["call"]), "failed" if problem else "passed", problem["detail"] if problem else None
+    for what, before, after in _changes(plan["difference"]):
+        word = "error" if "inconclusive" in {before, after} else "failed"
+        yield what, word, f"{before} before, {after} after"
+    difference = plan["difference"]
+    if not difference["pairs_total"] and not difference["exposure_total"]:
+        yield "no pair and no row of the exposure changes", "passed", None
+
+
+def _changes(difference: Difference) -> Iterator[tuple[str, str, str]]:
+    for pair in difference["pairs"]:
+        yield _pair(pair), pair["before"], pair["after"]
+    for row in difference["exposure"]:
+        yield _row(row), row["before"] or _NO_WAY, row["after"] or _NO_WAY
+
+
+def _row(row: Any) -> str:
+    origin = row["origin"]
+    place = "host" if origin["kind"] == "host" else f"{origin['kind']} {origin['name']}"
+    address = f"[{row['address']}]" if ":" in row["address"] else row["address"]
+    return (
+        f"{row['container']['name']}:{row['container_port']}/{row['protocol']} from {place} at {address}:{row['port']}"
+    )
+
+
+def _markdown(plan: Plan) -> Iterator[str]:
+    """Yield the lines of a report for a ticket."""
+    upgrade = plan["upgrade"]
+    if upgrade is not None:
+        yield f"## Before the upgrade to Docker {_cell(upgrade['version'])} ({upgrade['firewall_backend']})"
+        yield ""
+    for step in plan["steps"]:
+        yield f"- {step['outcome']}: {_cell(output.one_line(step['call']))}"
+    yield from _markdown_changes(plan["difference"])
+    for head, found in (("Appears", plan["appearing_findings"]), ("Disappears", plan["disappearing_findings"])):
+        yield from (f"- {head}: {_cell(one['message'])} ({one['code']})" for one in found)
+    for note in plan["notes"]:
+        links = " ".join(f"<{link}>" for link in note["references"])
+        yield f"- {_cell(note['message'])} {_cell(note['remedy'] or '')} {links}".rstrip()
+    yield from (f"- Left open: {_cell(one['what'])}: {_cell(one['why'])}" for one in plan["limited"])
+
+
+def _markdown_changes(difference: Difference) -> Iterator[str]:
+    total = difference["pairs_total"] + difference["exposure_total"]
+    rows = list(_changes(difference))
+    yield f"{total} pairs and rows of the exposure change." if total else "No pair and no row of the exposure changes."
+    yield ""
+    if rows:
+        yield "| what | before | after |"
+        yield "|---|---|---|"
+    yield from (f"| {_cell(what)} | {before} | {after} |" for what, before, after in rows[:_ROWS_IN_REPORT])
+    if len(rows) > _ROWS_IN_REPORT or total > len(rows):
+        yield ""
+        yield "More rows are in the JSON form (`-o json`)."
+    if rows:
+        yield ""
+
+
+def _cell(text: str) -> str:
+    """Escape what Markdown would read as more than text."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
 
 
 def _show_difference(difference: Difference) -> None:
@@ -155,6 +267,14 @@ def _show_difference(difference: Difference) -> None:
         for at in pair["addresses"] if len(pair["addresses"]) > 1 else ():
             output.line(f"    {output.address(at)}: {at['before'] or _NO_WAY} -> {at['after'] or _NO_WAY}")
     if difference["pairs_total"] > min(len(difference["pairs"]), _PAIRS_SHOWN):
+        output.line("  ... (see all of them with -o json)")
+    if difference["exposure_total"]:
+        output.line(f"Rows of the exposure that change: {difference['exposure_total']}")
+    for row in difference["exposure"][:_PAIRS_SHOWN]:
+        why = f" ({row['reason']})" if row["reason"] else ""
+        before, after = (output.verdict(row[when] or _NO_WAY) for when in ("before", "after"))
+        output.line(f"  {_row(row)}: {before} -> {after}{why}")
+    if difference["exposure_total"] > min(len(difference["exposure"]), _PAIRS_SHOWN):
         output.line("  ... (see all of them with -o json)")
     for one in difference["outside"]:
         where = f"{one['host_ip']}:{one['host_port'] or 'any port'}"
@@ -184,9 +304,11 @@ def _change(item: Any, place: str) -> PlannedCall:
         return item  # type: ignore[return-value]  # the service checks it
     if not isinstance(item, dict) or len(item) != 1:
         raise click.UsageError(
-            f"{place}: a change is one of {', '.join([*_SHORT, 'connect', 'disconnect'])}, or a call."
+            f"{place}: a change is one of {', '.join([*_SHORT, 'connect', 'disconnect', 'upgrade_engine'])}, or a call."
         )
     ((kind, given),) = item.items()
+    if kind == "upgrade_engine" and isinstance(given, dict):
+        return {"upgrade_engine": given}  # type: ignore[typeddict-item]  # the service checks it
     if kind in {"connect", "disconnect"}:
         return _endpoint(kind, given, place)
     wants = dict if kind in {"create_network", "create_container"} else str

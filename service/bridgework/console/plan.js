@@ -41,9 +41,9 @@ const becomes = (after) => h("span", { class: `becomes ${after}` }, icon(after),
  * @param {Api["Plan"]} plan
  * @returns {Child[]}
  */
-function planView({ steps, possible, undoable, difference, appearing_findings: worse, disappearing_findings: better, limited }) {
+function planView({ steps, possible, undoable, difference, appearing_findings: worse, disappearing_findings: better, notes, limited }) {
   const refused = steps.find((step) => step.problem);
-  const { pairs, pairs_total: total, outside } = difference;
+  const { pairs, pairs_total: total, outside, exposure, exposure_total: rows } = difference;
   const hidden = Math.max(0, pairs.length - SHOWN);
   return [
     !possible && h("p", {}, h("strong", {}, "It would be refused: "), refused?.problem?.detail),
@@ -53,6 +53,11 @@ function planView({ steps, possible, undoable, difference, appearing_findings: w
       addresses.length > 1 && h("details", {}, h("summary", {}, `${addresses.length} addresses`), changedAddresses(addresses))))),
     total > pairs.length - hidden && h("p", { class: "quiet" }, `… and ${total - pairs.length + hidden} more.`),
     outside.length > 0 && h("ul", {}, outside.map((one) => h("li", {}, `Port ${one.host_port ?? "that Docker chooses"} of the host, for other hosts: `, becomes(one.becomes)))),
+    exposure.length > 0 && h("p", {}, h("strong", {}, `${plural(rows, "port")} would open or close for a place:`)),
+    exposure.length > 0 && h("ul", {}, exposure.slice(0, SHOWN).map(({ container, container_port: port, protocol, origin, address, after }) => h("li", {},
+      withNames(container.name), `:${port}/${protocol} from ${origin.kind === "host" ? "the host" : `${origin.kind} ${origin.name}`} at ${address}: `, becomes(after ?? "unreachable")))),
+    rows > Math.min(SHOWN, exposure.length) && h("p", { class: "quiet" }, `… and ${rows - Math.min(SHOWN, exposure.length)} more.`),
+    findings("Notes", notes),
     findings("Solves", better), findings("Causes", worse), limitedView(limited),
     h("p", { class: "quiet" }, undoable ? "Every change can be undone." : `Not every change can be undone. ${steps.map((step) => step.not_undoable_because ?? "").filter(Boolean).join(" ")}`),
   ];

@@ -68,6 +68,10 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
         ),
         "Set BRIDGEWORK_STATE_DIR to a folder that only the service can write.",
     ),
+    "exposure-not-compared": (
+        "There are more than 200,000 rows, so those from other networks were left out. The pairs have them.",
+        "Plan fewer changes at once.",
+    ),
     "findings-not-foreseen": (
         ("They depend on the rules that the firewall of the host has after the changes. The plan does not have these."),
         "Read the diagnosis after the changes.",

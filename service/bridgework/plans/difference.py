@@ -78,15 +78,20 @@ class World:
 
 
 def difference(
-    before: World, after: World, effort: Effort | None = None, affected: frozenset[str] | None = None
+    before: World,
+    after: World,
+    effort: Effort | None = None,
+    affected: frozenset[str] | None = None,
+    known: dict[int, Reachability] | None = None,
 ) -> Difference:
     """Return what changes between two states. Raises ``InvalidInput`` when that is more than ``effort`` allows.
 
-    ``affected`` are the containers whose reachability may differ, where more are than the snapshots show.
+    ``affected`` are the containers whose reachability may differ, where more are than the snapshots show. ``known``
+    keeps what was predicted of a world, by the id of its observations, for another one with the same containers.
     """
     if affected is None:
         affected = affected_containers(before.snapshot, after.snapshot)
-    compared = _Comparison(before, after, affected, effort or Effort()) if affected else None
+    compared = _Comparison(before, after, affected, effort or Effort(), known) if affected else None
     again = made_again(before.snapshot, after.snapshot)
     found = _joined(compared.changed_pairs() if compared else (), again)
     names = {**_names(before.snapshot), **_names(after.snapshot)}
@@ -164,11 +169,23 @@ class _Comparison:
     them is compared for all: 10,000 containers on 1,000 networks are about 1,000 groups.
     """
 
-    def __init__(self, before: World, after: World, affected: frozenset[str], effort: Effort) -> None:
+    def __init__(
+        self,
+        before: World,
+        after: World,
+        affected: frozenset[str],
+        effort: Effort,
+        known: dict[int, Reachability] | None = None,
+    ) -> None:
         self._worlds, self._affected = (before, after), sorted(affected)
         self._assumed = after.assumed
         self.ids = sorted(before.snapshot.containers_by_id.keys() | after.snapshot.containers_by_id.keys())
-        self._first, self._second = (Reachability(w.snapshot, w.observations, self.ids, effort) for w in self._worlds)
+        kept = known if known is not None else {}
+        for world in self._worlds:
+            # The observations live as long as what was predicted of them, so no other object gets their id.
+            if id(world.observations) not in kept:
+                kept[id(world.observations)] = Reachability(world.snapshot, world.observations, self.ids, effort)
+        self._first, self._second = (kept[id(world.observations)] for world in self._worlds)
         self._groups: dict[tuple[Service, bool], Collection[list[str]]] = {}
         self._services: dict[str, tuple[Service, ...]] = {}
 

@@ -42,7 +42,16 @@ REACHABLE = {
     "measured": {**MEASURED, "verdict": "reachable", "reason": None, "rtt_ms": {"avg": 0.1}},
 }  # fmt: skip
 
-NO_DIFFERENCE = {"pairs_total": 0, "pairs": [], "containers": [], "services": [], "networks": [], "outside": []}
+NO_DIFFERENCE = {
+    "pairs_total": 0,
+    "pairs": [],
+    "containers": [],
+    "services": [],
+    "networks": [],
+    "outside": [],
+    "exposure_total": 0,
+    "exposure": [],
+}
 
 
 def planned(*outcomes, call=REMEDY["calls"][0], **more):
@@ -55,7 +64,7 @@ def planned(*outcomes, call=REMEDY["calls"][0], **more):
         for number, word in enumerate(outcomes)
     ]  # fmt: skip
     return {"id": "1", "steps": steps, "possible": "conflict" not in outcomes, "undoable": True,
-            "limited": [],
+            "limited": [], "upgrade": None, "notes": [],
             "applied": None, "difference": NO_DIFFERENCE, "appearing_findings": [], "disappearing_findings": [],
             **more}  # fmt: skip
 
@@ -791,3 +800,64 @@ def test_the_summary_of_each_command_is_whole(capsys):
     words = " ".join(capsys.readouterr().out.split())
     assert "..." not in words.replace("[ARGS]...", "")
     assert "and by which rules." in words
+
+ENGINE = {"version": "29.7", "answered_as": "29.7", "firewall_backend": "nftables", "userland_proxy": True,
+          "iptables": True, "ip6tables": True}  # fmt: skip
+NOTE = {"code": "docker-user-not-used", "message": "These 1 rules never run: -A DOCKER-USER -j DROP",
+        "remedy": "Move it.", "references": ["https://example.org/1"], "components": [],
+        "pairs_total": 0, "pairs": []}  # fmt: skip
+PAIR = {"source": {"name": "a|b"}, "destination": {"name": "db"}, "protocol": "icmp", "port": None,
+        "before": "unreachable", "after": "reachable", "reason": None, "assumes_listener": False,
+        "addresses": []}  # fmt: skip
+ROW = {"container": {"name": "web"}, "network": {"name": "front"}, "container_port": 80, "protocol": "tcp",
+       "published": False, "origin": {"kind": "lan", "name": "eth0", "family": "ipv6"}, "address": "fd00::2",
+       "port": 80, "before": "reachable", "after": None, "reason": "firewall-rule"}  # fmt: skip
+DIFFERENCE = {**NO_DIFFERENCE, "pairs_total": 1, "pairs": [PAIR], "exposure_total": 1, "exposure": [ROW]}
+CHANGED = planned(upgrade=ENGINE, notes=[NOTE], difference=DIFFERENCE)
+SAME = planned(upgrade=ENGINE)
+
+
+class TestUpgrade:
+    def test_the_options_are_the_last_change_of_the_plan(self, service, tmp_path):
+        file = tmp_path / "changes.yaml"
+        file.write_text("- start: db")
+        server = service(answer(200, planned("changes", upgrade=ENGINE)))
+        assert main(["plan", str(file), "--upgrade", "29.7", "--firewall-backend", "nftables"]) == 0
+        sent = server.requests[0][3]
+        assert sent["changes"][1:] == [{"upgrade_engine": {"version": "29.7", "firewall_backend": "nftables"}}]
+
+    def test_a_file_can_hold_the_upgrade(self, service, tmp_path):
+        file = tmp_path / "changes.yaml"
+        file.write_text('- upgrade_engine: {version: "29.7", userland_proxy: false}')
+        server = service(answer(200, SAME))
+        assert main(["plan", str(file)]) == 0
+        assert server.requests[0][3]["changes"] == [{"upgrade_engine": {"version": "29.7", "userland_proxy": False}}]
+
+    def test_a_change_is_exit_code_1_and_is_told_with_the_notes(self, service, capsys):
+        service(answer(200, CHANGED))
+        assert main(["plan", "--upgrade", "29.7"]) == 1
+        told = capsys.readouterr().out
+        assert "Rows of the exposure that change: 1" in told
+        assert "  web:80/tcp from lan eth0 at [fd00::2]:80: reachable -> no way to it (firewall-rule)" in told
+        assert "Note: These 1 rules never run" in told
+        assert "  see  https://example.org/1" in told
+
+    def test_nothing_to_plan_is_a_usage_error(self, capsys):
+        assert main(["plan"]) == 2
+        assert "--upgrade" in capsys.readouterr().err
+
+    def test_junit_has_a_case_for_each_pair_and_row(self, service, capsys):
+        service(answer(200, CHANGED), answer(200, SAME))
+        assert main(["plan", "--upgrade", "29.7", "-o", "junit"]) == 1
+        suite = ET.fromstring(capsys.readouterr().out)
+        assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+        assert main(["plan", "--upgrade", "29.7", "-o", "junit"]) == 0
+        assert ET.fromstring(capsys.readouterr().out).get("failures") == "0"
+
+    def test_markdown_is_a_table_for_a_ticket_and_escapes_names(self, service, capsys):
+        service(answer(200, CHANGED))
+        assert main(["plan", "--upgrade", "29.7", "-o", "markdown"]) == 1
+        told = capsys.readouterr().out
+        assert "## Before the upgrade to Docker 29.7 (nftables)" in told
+        assert "| a\\|b -\\> db (icmp) | unreachable | reachable |" in told
+        assert "<https://example.org/1>" in told

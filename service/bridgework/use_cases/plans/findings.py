@@ -31,7 +31,7 @@ def changed_findings(services: Services, observed: Observed) -> tuple[tuple[Find
     before, after = observed.before, observed.after
     again = made_again(before.snapshot, after.snapshot)
     old = _by_key(_findings(services, before, observed, observed.host, observed.hosts), again)
-    host, hosts = _host_after(before.snapshot, after.snapshot, observed.host), _hosts_after(observed)
+    host, hosts = host_after(before.snapshot, after.snapshot, observed.host), _hosts_after(observed)
     new = _by_key(_findings(services, after, observed, host, hosts), {})
     return (
         tuple(finding for key, finding in new.items() if key not in old),
@@ -59,7 +59,7 @@ def _findings(
     )
     affected = [c for c in world.snapshot.containers if c.id in observed.affected]
     exposed = View.of(
-        world.snapshot, EngineObservations(observations=replace(seen, host=_with_sockets(host, seen.host)))
+        world.snapshot, EngineObservations(observations=replace(seen, host=with_sockets(host, seen.host)))
     )
     inside = {i: Observation(0, resolver=known) for i, known in hosts.items()}
     named = View.of(world.snapshot, EngineObservations(observations=replace(seen, inside=inside)))
@@ -70,13 +70,14 @@ def _findings(
     yield from (with_compose(world.snapshot, one) for one in hosts_entries_lead_nowhere(named))
 
 
-def _with_sockets(host: HostObservation | None, sockets: HostObservation | None) -> HostObservation | None:
+def with_sockets(host: HostObservation | None, sockets: HostObservation | None) -> HostObservation | None:
+    """Return what was observed of the host with the sockets of another observation, where there are both."""
     if host is None or sockets is None:
         return host
     return replace(host, observation=replace(host.observation, sockets=sockets.observation.sockets))
 
 
-def _host_after(before: Snapshot, after: Snapshot, host: HostObservation | None) -> HostObservation | None:
+def host_after(before: Snapshot, after: Snapshot, host: HostObservation | None) -> HostObservation | None:
     """Return the host without the bridges that the plan removes, their ports and their routes."""
     if host is None:
         return None

@@ -23,16 +23,18 @@ from bridgework.plans.difference import (
     difference,
 )
 from bridgework.plans.effort import Effort
+from bridgework.plans.exposure import ChangedExposure, ChangedRow, SeenWorld, changed_exposure
 from bridgework.plans.groups import Groups, grouped
 from bridgework.plans.inverse import CannotUndoError, as_request, inverse, lost
 from bridgework.plans.notes import Note
+from bridgework.plans.reachability import Reachability
 from bridgework.plans.upgrade import Target, target_of
 from bridgework.policy.access import Role, require_role
 from bridgework.telemetry import deadline
 from bridgework.use_cases import container_creation, containers, endpoints, networks, prune
 from bridgework.use_cases.idempotency import earlier, retry_key
-from bridgework.use_cases.plans.findings import changed_findings
-from bridgework.use_cases.plans.observe import observe
+from bridgework.use_cases.plans.findings import changed_findings, host_after, with_sockets
+from bridgework.use_cases.plans.observe import Observed, observe
 from bridgework.use_cases.plans.planned_engine import PlannedEngine
 from bridgework.use_cases.plans.upgrade_notes import upgrade_notes
 from bridgework.use_cases.services import Actor
@@ -86,7 +88,8 @@ class Step:
 class Plan:
     """A plan: its steps, what it changes, and the state of everything that it names.
 
-    ``target`` is the engine after the plan, if it is another one, and ``notes`` are about it.
+    ``target`` is the engine after the plan, if it is another one, and ``notes`` are about it. ``exposure`` are the rows
+    of the exposure that open or close.
     """
 
     wanted: WantedPlan
@@ -101,6 +104,7 @@ class Plan:
     state: str = ""
     target: Target | None = None
     notes: tuple[Note, ...] = ()
+    exposure: tuple[ChangedRow, ...] = ()
 
     @property
     def conflicts(self) -> tuple[Step, ...]:
@@ -179,9 +183,11 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     steps = _rehearse(Actor(engine.services, caller), engine, wanted)
     observed = observe(services, snapshot, engine.now, target)
     before, after, affected = observed.before, observed.after, observed.affected
-    found = difference(before, after, Effort(deadline.require_left), affected)
+    known: dict[int, Reachability] = {}
+    found = difference(before, after, Effort(deadline.require_left), affected, known)
     appearing, disappearing = changed_findings(services, observed)
-    notes = upgrade_notes(services, observed, target) if target is not None else ()
+    exposure = _exposure(observed)
+    notes = upgrade_notes(services, observed, target, known) if target is not None else ()
     return Plan(
         wanted=wanted,
         steps=steps,
@@ -195,12 +201,27 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
             *of_pairs(Counter(one.reason for one in found.pairs if one.reason)),
             *observed.limited,
             *_unknown_addresses(snapshot, engine.now, affected),
+            *(() if exposure.is_whole else (limitation("exposure-not-compared", "the exposure to networks"),)),
             *(_unknown_release(target) if target is not None else ()),
         ),
         state=_state_of(snapshot, affected, engine.now),
         target=target,
         notes=notes,
+        exposure=exposure.rows,
     )
+
+
+def _exposure(observed: Observed) -> ChangedExposure:
+    """Return the rows of the exposure that change; nothing where the host or its rules were not seen."""
+    before, after, host = observed.before, observed.after, observed.host
+    then = host_after(before.snapshot, after.snapshot, host)
+    if host is None or then is None or before.observations.firewall is None:
+        return ChangedExposure()
+    was, now = (
+        SeenWorld(world, with_sockets(seen, world.observations.host) or seen)
+        for world, seen in ((before, host), (after, then))
+    )
+    return changed_exposure(was, now, observed.affected, Effort(deadline.require_left))
 
 
 def require_not_applied(wanted: WantedPlan) -> None:

@@ -12,14 +12,20 @@ from bridgework.model.observations import FirewallRules
 from bridgework.plans.difference import ChangedPair, World, difference
 from bridgework.plans.effort import Effort
 from bridgework.plans.notes import Note, Upgrade, note, notes_of
+from bridgework.plans.reachability import Reachability
 from bridgework.plans.upgrade import Target
 from bridgework.telemetry import deadline
 from bridgework.use_cases.plans.observe import Observed
 from bridgework.use_cases.services import Services
 
 
-def upgrade_notes(services: Services, observed: Observed, target: Target) -> tuple[Note, ...]:
-    """Return the notes: those with pairs first, then what else differs on this host, then the known faults."""
+def upgrade_notes(
+    services: Services, observed: Observed, target: Target, known: dict[int, Reachability]
+) -> tuple[Note, ...]:
+    """Return the notes: those with pairs first, then what else differs on this host, then the known faults.
+
+    ``known`` has what was predicted of both worlds.
+    """
     upgraded = observed.upgrade
     upgrade = Upgrade(
         before=observed.before.snapshot,
@@ -29,20 +35,20 @@ def upgrade_notes(services: Services, observed: Observed, target: Target) -> tup
         ipv6_rules=observed.before.observations.ipv6_firewall,
         drops_by_docker=upgraded is not None and upgraded.opens_forward,
     )
-    return (*_user_rules(observed, target), *_forwarding(observed, upgrade), *notes_of(upgrade))
+    return (*_user_rules(observed, target, known), *_forwarding(observed, upgrade, known), *notes_of(upgrade))
 
 
-def _user_rules(observed: Observed, target: Target) -> Iterator[Note]:
+def _user_rules(observed: Observed, target: Target, known: dict[int, Reachability]) -> Iterator[Note]:
     """Note the rules of DOCKER-USER that never run, with the pairs that they open or close."""
     upgraded = observed.upgrade
     if upgraded is None or upgraded.with_user_chain is None:
         return
     rules = tuple(Component("host", "", text) for _, text in upgraded.unused)
     with_them = _with_rules(observed.after, upgraded.with_user_chain)
-    yield note(USER_RULES_UNUSED, target, rules, _pairs(with_them, observed.after, observed))
+    yield note(USER_RULES_UNUSED, target, rules, _pairs(with_them, observed.after, observed, known))
 
 
-def _forwarding(observed: Observed, upgrade: Upgrade) -> Iterator[Note]:
+def _forwarding(observed: Observed, upgrade: Upgrade, known: dict[int, Reachability]) -> Iterator[Note]:
     """Note that Docker does not switch forwarding on, with the pairs that close without it."""
     rules = observed.after.observations.firewall
     versions = [version for version in FORWARDING if forwards(observed.after.observations, version)]
@@ -51,12 +57,12 @@ def _forwarding(observed: Observed, upgrade: Upgrade) -> Iterator[Note]:
     off = {FORWARDING[version]: "0" for version in versions}
     without = _with_rules(observed.after, replace(rules, switches=tuple({**dict(rules.switches), **off}.items())))
     host = (Component("host", "", "host"),)
-    yield note(FORWARDING_NOT_SET, upgrade.target, host, _pairs(observed.after, without, observed))
+    yield note(FORWARDING_NOT_SET, upgrade.target, host, _pairs(observed.after, without, observed, known))
 
 
 def _with_rules(world: World, rules: FirewallRules) -> World:
     return replace(world, observations=replace(world.observations, firewall=rules))
 
 
-def _pairs(before: World, after: World, observed: Observed) -> tuple[ChangedPair, ...]:
-    return difference(before, after, Effort(deadline.require_left), observed.affected).pairs
+def _pairs(before: World, after: World, observed: Observed, known: dict[int, Reachability]) -> tuple[ChangedPair, ...]:
+    return difference(before, after, Effort(deadline.require_left), observed.affected, known).pairs

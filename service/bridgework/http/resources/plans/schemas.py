@@ -15,6 +15,7 @@ from bridgework.http.problems.schemas import ProblemSchema
 from bridgework.http.progress import HeartbeatLineSchema, ProblemLineSchema, ProgressLineSchema
 from bridgework.http.resources.checks.requests import PREDICTED_PROTOCOLS
 from bridgework.http.resources.checks.schemas import REASONS, VERDICTS
+from bridgework.http.resources.exposure import ExposureOriginSchema
 from bridgework.http.schemas.actions import call_of
 from bridgework.http.schemas.answers import ReferenceSchema, Variants, flag, list_of, number, part, text, texts, word
 from bridgework.http.schemas.findings import CallSchema, ComponentSchema, FindingSchema, LimitationSchema
@@ -23,6 +24,7 @@ from bridgework.model.checks import Component
 from bridgework.model.errors import BridgeworkError
 from bridgework.model.snapshot import Snapshot
 from bridgework.plans.difference import DETAILED_PAIRS, ChangedPair, Difference
+from bridgework.plans.exposure import ChangedRow
 from bridgework.plans.groups import Groups
 from bridgework.plans.inverse import as_request
 from bridgework.plans.notes import Note
@@ -131,6 +133,26 @@ class OpeningSchema(Schema):
     becomes = word("`reachable` when the port opens, `unreachable` when it closes.", "reachable unreachable")
 
 
+class PlanExposureSchema(Schema):
+    """A port of a container that opens or closes for one place. `GET /v1/exposure` has such rows with their rules."""
+
+    container = part(ReferenceSchema, "The container that has the port.")
+    network = part(ReferenceSchema, "The network by which the container gets the packet.")
+    container_port = number("The port inside the container.")
+    protocol = word("The transport protocol of the port.", "tcp udp", grows=True)
+    published = flag("Whether the published port is asked for at the host, and not the container's own address.")
+    origin = part(ExposureOriginSchema, "The place from which the port is asked for.")
+    address = text("The address that a client there asks for.")
+    port = number("The port that a client there asks for.")
+    before = word("The predicted verdict before the plan; null where there is no such row.", *VERDICTS, null=True)
+    after = word("The predicted verdict after the plan; null where there is no such row.", *VERDICTS, null=True)
+    reason = text(
+        "Why the port is not reachable, or why that is not known, after the plan or else before it, as the exposure "
+        "says it, such as `firewall-rule`; null when it is reachable.",
+        null=True,
+    )
+
+
 class DifferenceSchema(Schema):
     """The difference in reachability between the engine before and after the plan."""
 
@@ -145,6 +167,12 @@ class DifferenceSchema(Schema):
     services = list_of(PlanGroupSchema, "The pairs that change, counted for each service of Docker Compose.")
     networks = list_of(PlanGroupSchema, "The pairs that change, counted for each network that both ends are on.")
     outside = list_of(OpeningSchema, "The ports of the host that open or close to other hosts.")
+    exposure_total = number("The number of rows of the exposure that open or close.", minimum=0)
+    exposure = list_of(
+        PlanExposureSchema,
+        f"The rows of the exposure that open or close, at most {MAX_PAIRS} of them: each a port of a container, and a "
+        "neighbour on a link of the host, the host, or another network from which it is asked for.",
+    )
 
 
 class AppliedStepSchema(Schema):
@@ -262,7 +290,11 @@ class PlanSchema(Schema):
             "steps": [step_of(step) for step in plan.steps],
             "possible": not plan.conflicts,
             "undoable": not plan.without_undo,
-            "difference": _difference(plan.difference, plan.groups, plan.before.snapshot, plan.after.snapshot),
+            "difference": {
+                **_difference(plan.difference, plan.groups, plan.before.snapshot, plan.after.snapshot),
+                "exposure_total": len(plan.exposure),
+                "exposure": [_exposed(row) for row in plan.exposure[:MAX_PAIRS]],
+            },
             "appearing_findings": plan.appearing,
             "disappearing_findings": plan.disappearing,
             "upgrade": _engine(plan),
@@ -270,6 +302,23 @@ class PlanSchema(Schema):
             "limited": plan.limited,
             "applied": _applied(plan, shown.applied) if shown.applied is not None else None,
         }
+
+
+def _exposed(row: ChangedRow) -> Mapping[str, Any]:
+    target, origin = row.question.target, row.question.origin
+    return {
+        "container": target.container,
+        "network": target.network,
+        "container_port": target.port,
+        "protocol": target.protocol,
+        "published": target.published is not None,
+        "origin": {"kind": origin.kind, "name": origin.name, "family": f"ipv{origin.version}"},
+        "address": row.question.address,
+        "port": row.question.port,
+        "before": row.before,
+        "after": row.after,
+        "reason": row.reason,
+    }
 
 
 def _engine(plan: Plan) -> Mapping[str, Any] | None:
