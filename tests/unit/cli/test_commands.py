@@ -801,6 +801,7 @@ def test_the_summary_of_each_command_is_whole(capsys):
     assert "..." not in words.replace("[ARGS]...", "")
     assert "and by which rules." in words
 
+
 ENGINE = {"version": "29.7", "answered_as": "29.7", "firewall_backend": "nftables", "userland_proxy": True,
           "iptables": True, "ip6tables": True}  # fmt: skip
 NOTE = {"code": "docker-user-not-used", "message": "These 1 rules never run: -A DOCKER-USER -j DROP",
