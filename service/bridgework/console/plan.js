@@ -23,15 +23,42 @@ export const planning = new Emitter();
 export function planButton(calls) {
   const place = h("div", { class: "plan" });
   const asking = new Asking();
-  const ask = async () => {
-    /** @type {Api["Plan"] | null} */
-    const plan = await asking.ask(place, "Predicting what changes …", (signal) => call("POST", "/v1/plans", { changes: calls }, { signal }));
-    if (!plan) return;
-    replace(place, h("section", { class: "note", "aria-label": "What will change", tabindex: "-1" }, planView(plan)));
-    planning.emit("change", changesOf(plan.difference));
-    if (place.firstElementChild instanceof HTMLElement) place.firstElementChild.focus();
-  };
-  return [h("button", { type: "button", onclick: ask }, "What will this change?"), place];
+  return [h("button", { type: "button", onclick: () => ask(place, asking, calls) }, "What will this change?"), place];
+}
+
+/**
+ * A form that asks what another version of Docker, or another firewall backend, would change on this host.
+ * @param {HTMLFormElement} form with `version` and `backend`
+ * @param {HTMLElement} place of the answer
+ */
+export function upgradeForm(form, place) {
+  const asking = new Asking();
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const given = new FormData(form);
+    /** @type {Api["UpgradeEngine"]} */
+    const engine = {};
+    const version = String(given.get("version") ?? "").trim();
+    const backend = given.get("backend");
+    if (version) engine.version = version;
+    if (backend === "iptables" || backend === "nftables") engine.firewall_backend = backend;
+    void ask(place, asking, [{ upgrade_engine: engine }]);
+  });
+}
+
+/**
+ * Ask what the changes would do, and show the answer in `place`.
+ * @param {HTMLElement} place
+ * @param {Asking} asking
+ * @param {(Api["Call"] | Api["PlannedCall"])[]} changes
+ */
+async function ask(place, asking, changes) {
+  /** @type {Api["Plan"] | null} */
+  const plan = await asking.ask(place, "Predicting what changes …", (signal) => call("POST", "/v1/plans", { changes }, { signal }));
+  if (!plan) return;
+  replace(place, h("section", { class: "note", "aria-label": "What will change", tabindex: "-1" }, planView(plan)));
+  planning.emit("change", changesOf(plan.difference));
+  if (place.firstElementChild instanceof HTMLElement) place.firstElementChild.focus();
 }
 
 /** @param {string} after */
@@ -41,12 +68,13 @@ const becomes = (after) => h("span", { class: `becomes ${after}` }, icon(after),
  * @param {Api["Plan"]} plan
  * @returns {Child[]}
  */
-function planView({ steps, possible, undoable, difference, appearing_findings: worse, disappearing_findings: better, notes, limited }) {
+function planView({ steps, possible, undoable, difference, appearing_findings: worse, disappearing_findings: better, upgrade, notes, limited }) {
   const refused = steps.find((step) => step.problem);
   const { pairs, pairs_total: total, outside, exposure, exposure_total: rows } = difference;
   const hidden = Math.max(0, pairs.length - SHOWN);
   return [
     !possible && h("p", {}, h("strong", {}, "It would be refused: "), refused?.problem?.detail),
+    upgrade && h("p", {}, `Docker ${upgrade.version} with ${upgrade.firewall_backend}, answered as Docker ${upgrade.answered_as}.`),
     h("p", {}, h("strong", {}, total ? `${plural(total, "pair")} of containers, by protocol and port, would change:` : "No container would reach more or less than before.")),
     pairs.length > 0 && h("ul", {}, pairs.slice(0, SHOWN).map(({ source, destination, protocol, port, after, reason, addresses }) => h("li", {},
       withNames(source.name), " → ", withNames(destination.name), ` ${protocol}${port === null ? "" : ` ${port}`}: `, becomes(after), reason && ` (${reason})`,
@@ -59,7 +87,7 @@ function planView({ steps, possible, undoable, difference, appearing_findings: w
     rows > Math.min(SHOWN, exposure.length) && h("p", { class: "quiet" }, `… and ${rows - Math.min(SHOWN, exposure.length)} more.`),
     findings("Notes", notes),
     findings("Solves", better), findings("Causes", worse), limitedView(limited),
-    h("p", { class: "quiet" }, undoable ? "Every change can be undone." : `Not every change can be undone. ${steps.map((step) => step.not_undoable_because ?? "").filter(Boolean).join(" ")}`),
+    steps.length > 0 && h("p", { class: "quiet" }, undoable ? "Every change can be undone." : `Not every change can be undone. ${steps.map((step) => step.not_undoable_because ?? "").filter(Boolean).join(" ")}`),
   ];
 }
 

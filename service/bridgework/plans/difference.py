@@ -82,12 +82,12 @@ def difference(
     after: World,
     effort: Effort | None = None,
     affected: frozenset[str] | None = None,
-    known: dict[int, Reachability] | None = None,
+    known: KnownWorlds | None = None,
 ) -> Difference:
     """Return what changes between two states. Raises ``InvalidInput`` when that is more than ``effort`` allows.
 
     ``affected`` are the containers whose reachability may differ, where more are than the snapshots show. ``known``
-    keeps what was predicted of a world, by the id of its observations, for another one with the same containers.
+    keeps what was predicted of a world, by the ids of its parts, for another one with the same containers.
     """
     if affected is None:
         affected = affected_containers(before.snapshot, after.snapshot)
@@ -162,6 +162,10 @@ def affected_containers(before: Snapshot, after: Snapshot) -> frozenset[str]:
         changed |= more
 
 
+KnownWorlds = dict[tuple[int, int], Reachability]
+"""What was predicted of a world, by the ids of its snapshot and of its observations."""
+
+
 class _Comparison:
     """Both states, and the containers in groups: those of one group have the same class and networks in both states.
 
@@ -175,17 +179,18 @@ class _Comparison:
         after: World,
         affected: frozenset[str],
         effort: Effort,
-        known: dict[int, Reachability] | None = None,
+        known: KnownWorlds | None = None,
     ) -> None:
         self._worlds, self._affected = (before, after), sorted(affected)
         self._assumed = after.assumed
         self.ids = sorted(before.snapshot.containers_by_id.keys() | after.snapshot.containers_by_id.keys())
         kept = known if known is not None else {}
         for world in self._worlds:
-            # The observations live as long as what was predicted of them, so no other object gets their id.
-            if id(world.observations) not in kept:
-                kept[id(world.observations)] = Reachability(world.snapshot, world.observations, self.ids, effort)
-        self._first, self._second = (kept[id(world.observations)] for world in self._worlds)
+            # Both live as long as what was predicted of them, so no other objects get their ids.
+            key = id(world.snapshot), id(world.observations)
+            if key not in kept:
+                kept[key] = Reachability(world.snapshot, world.observations, self.ids, effort)
+        self._first, self._second = (kept[id(world.snapshot), id(world.observations)] for world in self._worlds)
         self._groups: dict[tuple[Service, bool], Collection[list[str]]] = {}
         self._services: dict[str, tuple[Service, ...]] = {}
 
@@ -279,8 +284,7 @@ class _Comparison:
         yield from self._compared(Pair(source, destination, service) for source in alone)
         for members in self._groups_of(service, at_host=self._is_at_host(destination)):
             far = [member for member in members if member not in near and member != destination]
-            if far and self._differ(Pair(far[0], destination, service)):
-                yield from self._compared(Pair(source, destination, service) for source in far)
+            yield from self._alike([Pair(source, destination, service) for source in far])
 
     def _from(self, source: str, destinations: Mapping[Service, Iterable[list[str]]]) -> Iterator[ChangedPair]:
         """Compare one source to the destinations, none of which is affected."""
@@ -288,8 +292,7 @@ class _Comparison:
         for service, groups in destinations.items():
             for members in groups:
                 for some in ([d for d in members if d not in near], *([d] for d in members if d in near)):
-                    if some and self._differ(Pair(source, some[0], service)):
-                        yield from self._compared(Pair(source, destination, service) for destination in some)
+                    yield from self._alike([Pair(source, destination, service) for destination in some])
 
     def _is_at_host(self, destination: str) -> bool:
         """Whether the destination is the host, or a container in its namespace, in either state."""
@@ -303,15 +306,27 @@ class _Comparison:
             return set()
         return {self.ids[i] for state in (self._first, self._second) for i in state.classes.same_namespace(at)}
 
-    def _differ(self, pair: Pair) -> bool:
-        return self._first.verdict(pair) is not self._second.verdict(pair)
+    def _alike(self, pairs: list[Pair]) -> Iterator[ChangedPair]:
+        """Compare pairs that all have the verdict of the first one, in both states."""
+        changed = next(self._compared(pairs[:1]), None)
+        if changed is None:
+            return
+        yield changed
+        for pair in pairs[1:]:
+            yield replace(changed, pair=pair, assumed=self._is_assumed(pair))
 
     def _compared(self, pairs: Iterable[Pair]) -> Iterator[ChangedPair]:
         for pair in pairs:
             before, after = self._first.verdict(pair), self._second.verdict(pair)
             if before is not after:
-                rests = pair.service != PING and bool(_owners(self._second.snapshot, pair) & self._assumed)
-                yield ChangedPair(pair, before, after, rests, self._second.reason(pair) or self._first.reason(pair))
+                reason = self._second.reason(pair) or self._first.reason(pair)
+                yield ChangedPair(pair, before, after, self._is_assumed(pair), reason)
+
+    def _is_assumed(self, pair: Pair) -> bool:
+        """Whether it is assumed that a program listens at the destination after the plan."""
+        if pair.service == PING or not self._assumed:
+            return False
+        return not _owners(self._second.snapshot, pair).isdisjoint(self._assumed)
 
 
 def _host_services(worlds: Iterable[World], affected: frozenset[str]) -> tuple[set[Service], set[Service]]:

@@ -19,6 +19,7 @@ from bridgework.model.errors import BridgeworkError, InvalidInput, NotFound, Not
 from bridgework.model.snapshot import Snapshot
 from bridgework.plans.difference import (
     Difference,
+    KnownWorlds,
     World,
     difference,
 )
@@ -27,7 +28,6 @@ from bridgework.plans.exposure import ChangedExposure, ChangedRow, SeenWorld, ch
 from bridgework.plans.groups import Groups, grouped
 from bridgework.plans.inverse import CannotUndoError, as_request, inverse, lost
 from bridgework.plans.notes import Note
-from bridgework.plans.reachability import Reachability
 from bridgework.plans.upgrade import Target, target_of
 from bridgework.policy.access import Role, require_role
 from bridgework.telemetry import deadline
@@ -183,7 +183,7 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     steps = _rehearse(Actor(engine.services, caller), engine, wanted)
     observed = observe(services, snapshot, engine.now, target)
     before, after, affected = observed.before, observed.after, observed.affected
-    known: dict[int, Reachability] = {}
+    known: KnownWorlds = {}
     found = difference(before, after, Effort(deadline.require_left), affected, known)
     appearing, disappearing = changed_findings(services, observed)
     exposure = _exposure(observed)

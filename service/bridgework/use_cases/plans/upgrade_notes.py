@@ -9,19 +9,16 @@ from bridgework.analysis.host_rules import FORWARDING, forwards
 from bridgework.explanations.upgrades import FORWARDING_NOT_SET, USER_RULES_UNUSED
 from bridgework.model.checks import Component
 from bridgework.model.observations import FirewallRules
-from bridgework.plans.difference import ChangedPair, World, difference
+from bridgework.plans.difference import ChangedPair, KnownWorlds, World, difference
 from bridgework.plans.effort import Effort
 from bridgework.plans.notes import Note, Upgrade, note, notes_of
-from bridgework.plans.reachability import Reachability
 from bridgework.plans.upgrade import Target
 from bridgework.telemetry import deadline
 from bridgework.use_cases.plans.observe import Observed
 from bridgework.use_cases.services import Services
 
 
-def upgrade_notes(
-    services: Services, observed: Observed, target: Target, known: dict[int, Reachability]
-) -> tuple[Note, ...]:
+def upgrade_notes(services: Services, observed: Observed, target: Target, known: KnownWorlds) -> tuple[Note, ...]:
     """Return the notes: those with pairs first, then what else differs on this host, then the known faults.
 
     ``known`` has what was predicted of both worlds.
@@ -38,7 +35,7 @@ def upgrade_notes(
     return (*_user_rules(observed, target, known), *_forwarding(observed, upgrade, known), *notes_of(upgrade))
 
 
-def _user_rules(observed: Observed, target: Target, known: dict[int, Reachability]) -> Iterator[Note]:
+def _user_rules(observed: Observed, target: Target, known: KnownWorlds) -> Iterator[Note]:
     """Note the rules of DOCKER-USER that never run, with the pairs that they open or close."""
     upgraded = observed.upgrade
     if upgraded is None or upgraded.with_user_chain is None:
@@ -48,7 +45,7 @@ def _user_rules(observed: Observed, target: Target, known: dict[int, Reachabilit
     yield note(USER_RULES_UNUSED, target, rules, _pairs(with_them, observed.after, observed, known))
 
 
-def _forwarding(observed: Observed, upgrade: Upgrade, known: dict[int, Reachability]) -> Iterator[Note]:
+def _forwarding(observed: Observed, upgrade: Upgrade, known: KnownWorlds) -> Iterator[Note]:
     """Note that Docker does not switch forwarding on, with the pairs that close without it."""
     rules = observed.after.observations.firewall
     versions = [version for version in FORWARDING if forwards(observed.after.observations, version)]
@@ -64,5 +61,5 @@ def _with_rules(world: World, rules: FirewallRules) -> World:
     return replace(world, observations=replace(world.observations, firewall=rules))
 
 
-def _pairs(before: World, after: World, observed: Observed, known: dict[int, Reachability]) -> tuple[ChangedPair, ...]:
+def _pairs(before: World, after: World, observed: Observed, known: KnownWorlds) -> tuple[ChangedPair, ...]:
     return difference(before, after, Effort(deadline.require_left), observed.affected, known).pairs
