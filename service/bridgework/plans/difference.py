@@ -83,11 +83,13 @@ def difference(
     effort: Effort | None = None,
     affected: frozenset[str] | None = None,
     known: KnownWorlds | None = None,
+    detailed: int = DETAILED_PAIRS,
 ) -> Difference:
     """Return what changes between two states. Raises ``InvalidInput`` when that is more than ``effort`` allows.
 
     ``affected`` are the containers whose reachability may differ, where more are than the snapshots show. ``known``
     keeps what was predicted of a world, by the ids of its parts, for another one with the same containers.
+    ``detailed`` is the number of pairs of which each address is told.
     """
     if affected is None:
         affected = affected_containers(before.snapshot, after.snapshot)
@@ -100,7 +102,7 @@ def difference(
     )
     if compared is not None:
         was = {new: old for old, new in again.items()}
-        pairs[:DETAILED_PAIRS] = (compared.with_addresses(one, was) for one in pairs[:DETAILED_PAIRS])
+        pairs[:detailed] = (compared.with_addresses(one, was) for one in pairs[:detailed])
     return Difference(tuple(pairs), tuple(_openings(before.snapshot, after.snapshot)), affected)
 
 

@@ -15,6 +15,8 @@ from bridgework.plans.difference import ChangedPair
 from bridgework.plans.upgrade import Target
 
 _MOST_NAMES = 10
+MAX_NOTED_PAIRS = 100
+"""The pairs of a note that are told, the first ones."""
 _LATEST_PATCH = 999
 _HOST = Component("host", "", "host")
 

@@ -11,7 +11,7 @@ from bridgework.model.checks import Component
 from bridgework.model.observations import FirewallRules
 from bridgework.plans.difference import ChangedPair, KnownWorlds, World, difference
 from bridgework.plans.effort import Effort
-from bridgework.plans.notes import Note, Upgrade, note, notes_of
+from bridgework.plans.notes import MAX_NOTED_PAIRS, Note, Upgrade, note, notes_of
 from bridgework.plans.upgrade import Target
 from bridgework.telemetry import deadline
 from bridgework.use_cases.plans.observe import Observed
@@ -62,4 +62,4 @@ def _with_rules(world: World, rules: FirewallRules) -> World:
 
 
 def _pairs(before: World, after: World, observed: Observed, known: KnownWorlds) -> tuple[ChangedPair, ...]:
-    return difference(before, after, Effort(deadline.require_left), observed.affected, known).pairs
+    return difference(before, after, Effort(deadline.require_left), observed.affected, known, MAX_NOTED_PAIRS).pairs

@@ -27,14 +27,13 @@ from bridgework.plans.difference import DETAILED_PAIRS, ChangedPair, Difference
 from bridgework.plans.exposure import ChangedRow
 from bridgework.plans.groups import Groups
 from bridgework.plans.inverse import as_request
-from bridgework.plans.notes import Note
+from bridgework.plans.notes import MAX_NOTED_PAIRS, Note
 from bridgework.plans.reachability import Pair
 from bridgework.plans.upgrade import BACKENDS, IPTABLES, NFTABLES
 from bridgework.use_cases.plans.apply import Applied
 from bridgework.use_cases.plans.make import Plan, Step
 
 MAX_PAIRS = DETAILED_PAIRS
-MAX_NOTED_PAIRS = 100
 
 
 @dataclass(frozen=True, slots=True)
