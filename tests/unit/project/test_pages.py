@@ -18,7 +18,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benc
 SETTINGS = {f"BRIDGEWORK_{field.name.upper()}" for field in fields(Settings)}
 SETTINGS |= CLIENT_VARIABLES
 SETTINGS |= {"BRIDGEWORK_IMAGE", "BRIDGEWORK_PORT"}  # of the compose files themselves
-SETTINGS |= {"BRIDGEWORK_TEST_ENGINE", "BRIDGEWORK_TEST_ENGINES"}  # of the tests
+SETTINGS |= {"BRIDGEWORK_TEST_ENGINE", "BRIDGEWORK_TEST_ENGINES", "BRIDGEWORK_TEST_HOSTS"}  # of the tests
 ROOMS = ("service", "client", "tests", "scripts", "deploy", "docs", "bench")
 
 
