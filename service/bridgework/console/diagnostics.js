@@ -7,6 +7,7 @@ import { Asking } from "./asking.js";
 import { byId, Emitter, h, plural, replace } from "./dom.js";
 import { findingCard } from "./findings.js";
 import { limitedView } from "./limited.js";
+import { upgradeForm } from "./plan.js";
 
 const NAMES_SHOWN = 4;
 
@@ -36,6 +37,7 @@ export class Diagnostics extends Emitter {
   constructor() {
     super();
     byId("examine").addEventListener("click", () => this.read());
+    upgradeForm(byId("upgrade-form", HTMLFormElement), byId("upgrade"));
   }
 
   /** Examine when the tab is opened for the first time. */

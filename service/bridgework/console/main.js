@@ -21,7 +21,7 @@ import { Matrix } from "./matrix.js";
 import { HOST, read, signature } from "./model.js";
 import { know, naming } from "./names.js";
 import { Picture } from "./picture.js";
-import { planning, upgradeForm } from "./plan.js";
+import { planning } from "./plan.js";
 import { offered, within } from "./projects.js";
 import { introduce } from "./role.js";
 import { Status } from "./status.js";
@@ -38,7 +38,6 @@ const inside = new Inside();
 const check = new Check();
 const matrix = new Matrix();
 const diagnostics = new Diagnostics();
-upgradeForm(byId("upgrade-form", HTMLFormElement), byId("upgrade"));
 const exposure = new Exposure();
 /** @type {Model | null} */
 let model = null;
