@@ -76,10 +76,12 @@ def lab(module_api, engine):
         name: next(iter(raw.get(f"/containers/{name}/json")["NetworkSettings"]["Networks"].values())) for name in pids
     }
     addresses = {name: endpoint["IPAddress"] for name, endpoint in own.items()}
-    made = Lab(api, raw, pids, {**bridges, **addresses, "client_gateway": own["client"]["Gateway"]})
-    index = re.search(r"eth0@if(\d+)", made.inside("web", "ip -o link show eth0"))[1]
-    (veth,) = re.findall(rf"^{index}: (veth\w+)", raw.in_namespace("ip", "-o", "link"), re.MULTILINE)
-    made.facts["web_veth"] = veth
+    gateways = {f"{name}_gateway": endpoint["Gateway"] for name, endpoint in own.items()}
+    made = Lab(api, raw, pids, {**bridges, **addresses, **gateways})
+    for name in pids:
+        index = re.search(r"eth0@if(\d+)", made.inside(name, "ip -o link show eth0"))[1]
+        (veth,) = re.findall(rf"^{index}: (veth\w+)", raw.in_namespace("ip", "-o", "link"), re.MULTILINE)
+        made.facts[f"{name}_veth"] = veth
     with made.broken([("", command, command.replace("-I", "-D")) for command in OPEN]):
         yield made
 
@@ -145,6 +147,63 @@ FAULTS = {
     ),
     "the link inside the destination is down": (NEAR, inside("web", "ip link set eth0 down", "ip link set eth0 up")),
     "the link inside the source is down": (NEAR, inside("peer", "ip link set eth0 down", "ip link set eth0 up")),
+    "the bridge is down": (DOWN, on_host("ip link set {front} down", "ip link set {front} up")),
+    "the ports are isolated": (
+        NEAR,
+        on_host(
+            "bridge link set dev {web_veth} isolated on; bridge link set dev {peer_veth} isolated on",
+            "bridge link set dev {web_veth} isolated off; bridge link set dev {peer_veth} isolated off",
+        ),
+    ),
+    "a rule of the family netdev drops": (
+        NEAR,
+        on_host(
+            "nft 'add table netdev own; add chain netdev own in"
+            " {{ type filter hook ingress device {peer_veth} priority 0 ; }};"
+            " add rule netdev own in tcp dport 8080 drop'",
+            "nft delete table netdev own",
+        ),
+    ),
+    "a rule of the family bridge drops": (
+        NEAR,
+        on_host(
+            "nft 'add table bridge own; add chain bridge own on {{ type filter hook forward priority 0 ; }};"
+            " add rule bridge own on tcp dport 8080 drop'",
+            "nft delete table bridge own",
+        ),
+    ),
+    "a route inside the source drops": (
+        NEAR,
+        inside("peer", "ip route add blackhole {web}", "ip route delete blackhole {web}"),
+    ),
+    "a route inside the destination drops the answer": (
+        NEAR,
+        inside("web", "ip route add blackhole {peer}", "ip route delete blackhole {peer}"),
+    ),
+    "a policy rule inside the source drops": (
+        NEAR,
+        inside("peer", "ip rule add to {web} prohibit priority 90", "ip rule delete priority 90"),
+    ),
+    "a policy rule inside the destination drops the answer": (
+        NEAR,
+        inside("web", "ip rule add to {peer} blackhole priority 90", "ip rule delete priority 90"),
+    ),
+    "a rule inside the destination drops": (
+        NEAR,
+        inside("web", "iptables -A INPUT -p tcp --dport 8080 -j DROP", "iptables -F INPUT"),
+    ),
+    "a rule inside the source drops": (
+        NEAR,
+        inside("peer", "iptables -A OUTPUT -p tcp --dport 8080 -j DROP", "iptables -F OUTPUT"),
+    ),
+    "the destination lost its address": (
+        NEAR,
+        inside(
+            "web",
+            "ip address delete {web}/16 dev eth0",
+            "ip address add {web}/16 dev eth0; ip route add default via {web_gateway} || true",
+        ),
+    ),
     "the source has no default route": (
         ACROSS,
         inside("client", "ip route delete default", "ip route add default via {client_gateway}"),

@@ -13,6 +13,7 @@ from bridgework.analysis.endpoint_links import host_end_of, host_interface
 from bridgework.analysis.routing import default_exit, host_address_on, is_vlan
 from bridgework.model.observations import (
     MAIN_TABLE,
+    BridgePort,
     Interface,
     Observation,
     Observations,
@@ -24,6 +25,7 @@ from bridgework.model.snapshot import Endpoint, Network, Snapshot
 
 _DEFAULT = {IPV4: "0.0.0.0/0", IPV6: "::/0"}
 _LINK_LOCAL = "fe80::/64"
+_PORT = BridgePort("forwarding")
 _USABLE = frozenset({"up", "unknown"})
 
 
@@ -37,6 +39,7 @@ def is_as_made(state: EngineState, attachment: Attachment, seen: Observation) ->
         return True
     return (
         not seen.own_rules
+        and not seen.xfrm
         and (seen.interfaces is None or _has_its_links(state, attachment, seen.interfaces))
         and (seen.routing is None or _has_its_routes(state, attachment, seen.routing, seen.interfaces or ()))
     )
@@ -58,6 +61,8 @@ def _has_its_link(state: EngineState, endpoint: Endpoint, interfaces: tuple[Inte
     link = _link_of(endpoint, interfaces)
     if link is None or "up" not in link.flags or "no-arp" in link.flags or link.state not in _USABLE:
         return False
+    if link.arp_ignore:
+        return False
     if endpoint.mac_address and link.mac_address != endpoint.mac_address.lower():
         return False
     own = {(ip_address(address.address), address.prefix_len) for address in link.addresses}
@@ -74,7 +79,16 @@ def _is_plugged_in(state: EngineState, endpoint: Endpoint, link: Interface) -> b
     if outside is None or network is None or network.bridge_name is None:
         return True
     bridge = host_interface(state.observations, outside.master_index)
-    return "up" in outside.flags and bridge is not None and bridge.name == network.bridge_name
+    if "up" not in outside.flags or bridge is None or bridge.name != network.bridge_name:
+        return False
+    return outside.bridge_port in {None, _PORT} and not _is_below_rules(state, outside)
+
+
+def _is_below_rules(state: EngineState, outside: Interface) -> bool:
+    """Whether rules below IP may concern the port: they name it, or are about frames of all ports."""
+    host = state.observations.host
+    text = (host.observation.frame_rules if host is not None else None) or ""
+    return bool(text) and (f'"{outside.name}"' in text or '"family": "bridge"' in text or '"family": "arp"' in text)
 
 
 def _link_of(endpoint: Endpoint, interfaces: tuple[Interface, ...]) -> Interface | None:

@@ -197,7 +197,7 @@ def _is_observed(container: Container, attachment: Attachment, observations: Obs
     """Whether more than its sockets was observed inside: then the container is a class of its own."""
     owner = attachment.owner.id if attachment.owner is not None else container.id
     seen = [observations.inside[i] for i in (container.id, owner) if i in observations.inside]
-    return any(part is not None for o in seen for part in (o.interfaces, o.routes, o.resolver, o.routing))
+    return any(part is not None for o in seen for part in (o.interfaces, o.routes, o.resolver, o.routing, o.firewall))
 
 
 def listening_at(attachment: Attachment, protocol: Protocol, port: int | None, observations: Observations) -> Hashable:

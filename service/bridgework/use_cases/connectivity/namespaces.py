@@ -35,8 +35,8 @@ class Namespaces:
         self.observer = Observer(services, snapshot)
         # With helper containers, each look starts a container. How Podman makes a namespace is not known.
         self._looks_inside = services.runner.status().kind == "namespace" and not base.podman
-        links: tuple[Aspect, ...] = ("interfaces",) if self._looks_inside else ()
-        host = self.observer.look_at_host_for(*dict.fromkeys((*aspects, "routing", *links)))
+        below: tuple[Aspect, ...] = ("interfaces", "frame_rules", "xfrm") if self._looks_inside else ()
+        host = self.observer.look_at_host_for(*dict.fromkeys((*aspects, "routing", *below)))
         self._state = EngineState(snapshot, replace(base, host=host))
         self._changed: list[str] = []
         self._left_out = 0
