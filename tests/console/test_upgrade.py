@@ -27,4 +27,4 @@ def test_a_version_that_does_not_exist_is_refused_with_the_sentence_that_helps(c
     console.tab("Diagnosis")
     page.get_by_label("Version").fill("28.9")
     console.button("What would it change?").click()
-    page.get_by_text("Docker 28.9 does not exist.").wait_for()
+    page.get_by_text("Docker 28.9 does not exist.").first.wait_for()
