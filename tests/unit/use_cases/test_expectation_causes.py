@@ -78,3 +78,14 @@ def test_an_error_is_its_own_cause():
     gone = sign("engine", "destroy", DB, "db")
     cause = cause_of(state(), Seen(None, (), 'No container has the name "db".', "container-not-found"), [gone])
     assert (cause.code, cause.event) == ("container-not-found", gone)
+
+
+def test_a_link_that_the_packet_passes_explains_what_no_finding_does():
+    down, up = sign("link", "The link br-1 is down.", "br-1"), sign("link", "The link br-1 is up.", "br-1")
+    lost = Seen(Verdict.UNREACHABLE, (LOST,), "It is closed.", ends=ENDS, path=frozenset({"eth0", "br-1"}))
+    cause = cause_of(state(), lost, [down])
+    assert (cause.code, cause.component["name"], cause.event) == ("link-down", "br-1", down)
+    assert cause_of(state(), lost, [sign("link", "The link br-2 is down.", "br-2")]).code == NOT_KNOWN
+    assert cause_of(state(), lost, [down, up]).code == NOT_KNOWN
+    whole = Seen(Verdict.REACHABLE, (), "It is open.", ends=ENDS, path=lost.path)
+    assert cause_of(state(LOST), whole, [up]).code == "link-down"

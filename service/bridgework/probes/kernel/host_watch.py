@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from bridgework.model.expectations import SignOfChange
+from bridgework.model.trace import TABLE_PREFIX
 from bridgework.probes.kernel import netlink
 from bridgework.probes.kernel.rules_watch import NETLINK_NETFILTER
 
@@ -26,7 +27,9 @@ _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 # forwarding, rp_filter and proxy_neigh).
 _ROUTE_GROUPS = (1, 5, 9, 7, 11, 8, 19, 24, 25)
 _NFTABLES_GROUP = 7
+# NFT_MSG_NEWTABLE, _DELTABLE, _NEWCHAIN, _DELCHAIN, _NEWRULE, _DELRULE and _NEWGEN of linux/netfilter/nf_tables.h.
 _NEW_RULE, _DELETED_RULE, _NEW_GENERATION = ((10 << 8) | n for n in (6, 8, 15))
+_OF_TABLES = {(10 << 8) | n for n in (0, 2, 3, 5, 6, 8)}
 _OF_TABLE, _PROGRAM_ID, _PROGRAM_NAME = 1, 2, 3
 _NFGENMSG_BYTES = 4
 _KINDS = {
@@ -100,8 +103,10 @@ class NamespaceWatch:
 
     def _of_rules(self, kind: int, body: bytes) -> Iterator[SignOfChange]:
         parts = netlink.attributes(body, _NFGENMSG_BYTES)
-        if kind in {_NEW_RULE, _DELETED_RULE}:
+        if kind in _OF_TABLES:
             self._counted[kind, _text(parts.get(_OF_TABLE, b""))] += 1
+        elif kind == _NEW_GENERATION and self._counted and all(of.startswith(TABLE_PREFIX) for _, of in self._counted):
+            self._counted.clear()  # a trace of the service's own, which only marks one flow
         elif kind == _NEW_GENERATION:
             program = _text(parts.get(_PROGRAM_NAME, b"")) or "A program"
             number = struct.unpack(">I", parts.get(_PROGRAM_ID, bytes(4)))[0]

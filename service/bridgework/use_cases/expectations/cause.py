@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from bridgework.explanations import SUBJECTS
 from bridgework.explanations.answers import PREDICTION_INCONSISTENT
 from bridgework.explanations.explanation import Explanation
+from bridgework.explanations.links import LINK_DOWN
 from bridgework.explanations.networks import NETWORKS_NOT_ISOLATED
 from bridgework.model.checks import Severity, Verdict
 from bridgework.model.expectations import NOT_KNOWN, Cause, ExpectationState, Json, SignOfChange
@@ -41,7 +42,8 @@ _NOTHING = "What changed is not known."
 class Seen:
     """What a check showed: its verdict, its findings as JSON, a sentence, and the code of an error or of a limit.
 
-    ``ends`` are the full ids of both containers and of their networks.
+    ``ends`` are the full ids of both containers and of their networks. ``path`` are the names of the hops that the
+    packet was predicted to pass.
     """
 
     verdict: Verdict | None
@@ -49,6 +51,7 @@ class Seen:
     message: str
     code: str | None = None
     ends: frozenset[str] = frozenset()
+    path: frozenset[str] = frozenset()
 
 
 def cause_of(before: ExpectationState | None, seen: Seen, signs: Sequence[SignOfChange]) -> Cause:
@@ -58,11 +61,28 @@ def cause_of(before: ExpectationState | None, seen: Seen, signs: Sequence[SignOf
         return Cause(seen.code, seen.message, event=event or _of_ends(signs, seen.ends))
     told = _gone(before, seen) if seen.verdict is Verdict.REACHABLE else _come(before, seen)
     if told is None:
+        link = _link_of(seen, signs)
+        if link is not None:
+            return link
         surprise = next((one for one in seen.findings if one["code"] == PREDICTION_INCONSISTENT.code), None)
         return Cause(NOT_KNOWN, f"{_NOTHING} {surprise['message']}" if surprise is not None else _NOTHING)
     finding, has_gone = told
     message = f"This holds no longer: {finding['message']}" if has_gone else str(finding["message"])
     return Cause(finding["code"], message, finding["component"], _event_of(finding, signs, seen.ends))
+
+
+def _link_of(seen: Seen, signs: Sequence[SignOfChange]) -> Cause | None:
+    """Return the link on the packet's path that went down or came up, where no finding explains the change."""
+    passed = [sign for sign in signs if sign.kind == "link" and seen.path.intersection(sign.ids)]
+    if not passed:
+        return None
+    [name, *_] = passed[-1].ids
+    is_open = seen.verdict is Verdict.REACHABLE
+    message = f"{name}, which the packet passes, {'is up again' if is_open else 'is down'}."
+    # A link may go down and come up again while the packet waits.
+    if passed[-1].what != f"The link {name} is {'up' if is_open else 'down'}.":
+        return None
+    return Cause(LINK_DOWN.code, message, {"kind": "interface", "id": name, "name": name}, passed[-1])
 
 
 def _come(before: ExpectationState | None, seen: Seen) -> tuple[Json, bool] | None:

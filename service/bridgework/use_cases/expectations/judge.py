@@ -56,7 +56,8 @@ def measure(
     findings = tuple(ports.findings_to_json(result.findings)) if result is not None else ()
     verdict = result.verdict if result is not None else None
     state = ExpectationState(_STATUS[outcome.outcome], verdict, moment, moment, outcome.message, findings)
-    return Measured(state, Seen(verdict, findings, outcome.message, _code(outcome), _ends(services, assertion)))
+    path = frozenset(hop.name for hop in result.predicted.path) if result is not None else frozenset()
+    return Measured(state, Seen(verdict, findings, outcome.message, _code(outcome), _ends(services, assertion), path))
 
 
 def judged(

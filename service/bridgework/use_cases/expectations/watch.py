@@ -119,10 +119,18 @@ class Watch:
         moment = time.monotonic()
         self._recent = [(at, sign) for at, sign in self._recent if moment - at < _RECENT_S]
         self._recent += [(moment, sign) for sign in signs if sign.kind != AWAY]
-        if any(sign.kind in {"link", "address"} for sign in signs):
+        links = {name for sign in signs if sign.kind in {"link", "address"} for name in sign.ids}
+        if links:
             self.services.links.forget()
+            self._measure_over(links)
         if self._watched and (signs or is_new):
             self._predict()
+
+    def _measure_over(self, links: set[str]) -> None:
+        """Let those be due whose packets pass one of these links: no prediction knows a bridge that is down."""
+        for one in self._watched.values():
+            if one.predicted is not None and any(hop.name in links for hop in one.predicted.path):
+                one.due = 0.0
 
     def _read_sets(self) -> bool:
         """Follow the changes of the sets. Return whether there were any."""
