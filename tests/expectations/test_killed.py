@@ -22,9 +22,9 @@ from tests.support.service import Service, until
 
 KILLS = int(os.environ.get("EXPECTATIONS_KILLS", "6"))
 EXPECTED = {
-    "name": "a reaches b",
-    "source": {"container": "a"},
-    "destination": {"container": "b"},
+    "name": "first reaches second",
+    "source": {"container": "first"},
+    "destination": {"container": "second"},
     "expect": "reachable",
 }
 
@@ -63,7 +63,7 @@ def kill(service):
 def test_no_change_is_lost_and_none_is_told_twice(engine, tokens_file, tmp_path, receiver):
     raw, dice = Raw(engine), random.Random(3)
     raw.make_network("killed", "10.78.0.0/24")
-    for name in ("a", "b"):
+    for name in ("first", "second"):
         raw.make(name, mode="killed")
     webhooks = tmp_path / "webhooks.json"
     hook = {"name": "hook", "url": f"http://127.0.0.1:{receiver.server_port}/", "secret": "whsec_" + "A" * 32}
@@ -77,7 +77,7 @@ def test_no_change_is_lost_and_none_is_told_twice(engine, tokens_file, tmp_path,
                     body = {"expectations": [EXPECTED], "notify": ["hook"]}
                     assert service.ask("PUT", "/v1/expectations/killed", body).status < 300
                     for _ in range(3):
-                        (raw.disconnect if joined else raw.connect)("killed", "b")
+                        (raw.disconnect if joined else raw.connect)("killed", "second")
                         joined, asked = not joined, asked + 1
                         time.sleep(dice.uniform(0, 0.6))
                     kill(service)
@@ -92,7 +92,7 @@ def test_no_change_is_lost_and_none_is_told_twice(engine, tokens_file, tmp_path,
                 ids = [one["id"] for one in changes]
                 until(lambda: {one for one, _ in receiver.got} >= set(ids), 60, "every change at the receiver")
         finally:
-            for name in ("a", "b"):
+            for name in ("first", "second"):
                 raw.remove(name)
             raw.send("DELETE", "/networks/killed")
     # Each change goes on where the one before ended, so none is missing between two, and none is there twice.

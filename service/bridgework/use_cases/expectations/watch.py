@@ -130,7 +130,8 @@ class Watch:
         """Let those be due whose packets pass one of these links: no prediction knows a bridge that is down."""
         for one in self._watched.values():
             if one.predicted is not None and any(hop.name in links for hop in one.predicted.path):
-                one.due = 0.0
+                # A measurement that runs may have been made before the link changed.
+                one.due, one.running = 0.0, None
 
     def _read_sets(self) -> bool:
         """Follow the changes of the sets. Return whether there were any."""
@@ -222,7 +223,7 @@ class Watch:
         for judgement, (one, _) in zip(judgements, kept, strict=True):
             if one.state is None or one.state.status is not judgement.state.status:
                 one.events_from = time.monotonic()
-            one.state, one.is_settled = judgement.state, True
+            one.state, one.is_settled, one.earlier = judgement.state, True, None
             spread = random.uniform(0.9, 1.1)  # noqa: S311 - so that not all are measured at once
             pause = min(one.of.every_s, _DIFFERING_S) if _differs(one.state, one.predicted) else one.of.every_s
             one.due = time.monotonic() + pause * spread
