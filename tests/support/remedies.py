@@ -45,7 +45,6 @@ def follow(
     name=None,
     both=True,
     apart=(),
-    opens=(),
     gives_up=(),
     run=None,
 ):
@@ -56,7 +55,7 @@ def follow(
     calls the second one. Without ``both``, only the first one is to reach the second one.
 
     A container that did not reach another one before, and shares no network with it, must not reach it afterwards. The
-    pairs of ``apart`` must not either, whatever was before; those of ``opens`` may, as the remedy says. Rules that keep
+    pairs of ``apart`` must not either, whatever was before. Rules that keep
     packets out must all be there afterwards, but for the one that the finding quotes, those about addresses and bridges
     that nothing has any more, and those that have a text of ``gives_up``. ``run`` runs a command, by default in the
     engine's namespace.
@@ -78,7 +77,7 @@ def follow(
     excused = [*gives_up, *(held - _held(raw)), *_quoted(finding)]
     assert wait_until(lambda: not _lost(raw, protection, excused), 10), _lost(raw, protection, excused)
     strangers = {*apart, *(pair for pair in closed if not _share_a_network(raw, *pair))}
-    opened = strangers - set(opens) - set(_silent(raw, strangers))
+    opened = strangers - set(_silent(raw, strangers))
     assert not opened, f"reach each other since the remedy: {opened}"
 
 

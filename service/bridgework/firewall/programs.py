@@ -1,4 +1,4 @@
-"""The commands by which ufw and firewalld accept a packet that their rules drop.
+"""The commands that accept a packet which ufw or firewalld drops, and those that drop what passes between bridges.
 
 A change of one of their rules does not last, or is refused: ``ufw reload`` writes its rules again, and the kernel
 refuses changes of firewalld's table by others (``flags owner``, measured with firewalld 2.3 on Linux 6.18).
@@ -18,15 +18,13 @@ LASTING = {
     FIREWALLD: "It lasts until firewalld reloads; firewall-cmd --runtime-to-permanent keeps it.",
 }
 """How long what the commands change is in force."""
-ZONE_OPENS = (
-    "The zone accepts every packet that comes from this bridge: also those to the host, and those to networks that "
-    "Docker does not isolate from this one, as by IPv6 on Docker 26."
-)
+ZONE_OPENS = "The zone accepts every packet that comes from this bridge, also those to the host and to the outside."
 """What else the command for a forwarded packet does with firewalld, which has no narrower one without a new policy."""
 # firewalld names its chains by hook and zone, such as filter_IN_public (IN_public with iptables). A policy is between
 # zones. The chain of a zone calls its parts, such as filter_IN_public_deny, so a packet meets it before them.
 _INPUT, _POLICY, _FORWARD = "IN_", "policy_", "filter_FWD_"
 # Docker puts its bridges into a zone of this name if it finds firewalld on the system bus. It accepts everything.
+_IPTABLES = {4: "iptables", 6: "ip6tables"}
 _DOCKERS_ZONE, _OPEN_ZONE = "docker", "trusted"
 
 
@@ -46,6 +44,24 @@ def acceptance(
         zone = _DOCKERS_ZONE if docker else _OPEN_ZONE
         return (f"firewall-cmd --zone={zone} --change-interface={step.before.incoming}",)
     return ()
+
+
+def drops_between(
+    ways: Iterable[tuple[str | None, str | None]], version: int, *, guarded: bool, nftables: bool
+) -> tuple[str, ...]:
+    """Return the commands that drop what passes from one bridge to another, for each way between two bridges.
+
+    ``guarded``: the engine writes rules for this IP version. ``nftables``: it writes them with nftables.
+    """
+    if not nftables:
+        # Docker makes DOCKER-USER only for the IP versions that it writes rules for.
+        program, chain = _IPTABLES[version], "DOCKER-USER" if guarded else "FORWARD"
+        return tuple(f"{program} -I {chain} -i {incoming} -o {outgoing} -j DROP" for incoming, outgoing in ways)
+    # With its nftables backend Docker has no DOCKER-USER. A chain at an earlier priority does the same.
+    chain = "'add chain inet isolated filter { type filter hook forward priority -10; policy accept; }'"
+    rule = f"nft add rule inet isolated filter meta nfproto ipv{version}"
+    drops = [f"{rule} iifname {incoming} oifname {outgoing} drop" for incoming, outgoing in ways]
+    return ("nft add table inet isolated", f"nft {chain}", *drops) if drops else ()
 
 
 def zone_of(steps: Iterable[Step]) -> str | None:

@@ -23,7 +23,7 @@ from bridgework.analysis.rules.simulated import STOPPED, Outcome, Walked, outcom
 from bridgework.explanations import CATALOGUE, of_network, remedies
 from bridgework.explanations.firewall import BRIDGE_TRAFFIC_FILTERED, DOCKER_RULE_DROPS, USER_FIREWALL_DROP
 from bridgework.firewall import simulate
-from bridgework.firewall.programs import FIREWALLD, LASTING, ZONE_OPENS, acceptance, zone_of
+from bridgework.firewall.programs import FIREWALLD, LASTING, ZONE_OPENS, acceptance, drops_between, zone_of
 from bridgework.firewall.ruleset import ESTABLISHED, Hook, Packet
 from bridgework.firewall.simulate import Step
 from bridgework.model.checks import Finding, Protocol, Severity
@@ -309,8 +309,34 @@ def _by_its_program(situation: Situation, step: Step, program: str | None) -> Re
     commands = acceptance(program, step, _steps(situation), subnet, bridges)
     if not commands:
         return Remedy(f"Let {program} accept the packet. Another program's change of its rules does not last.")
-    more = f" {ZONE_OPENS}" if program == FIREWALLD and step.place.hook is Hook.FORWARD else ""
-    return Remedy(f"Let {program} accept the packet with this command. {LASTING[program]}{more}", commands=commands)
+    summary = f"Let {program} accept the packet with this command. {LASTING[program]}"
+    if program == FIREWALLD and step.place.hook is Hook.FORWARD:
+        closing = _kept_apart(situation, step)
+        if closing:
+            summary += " The other commands keep the bridge apart from those that the engine does not isolate from it."
+        summary, commands = f"{summary} {ZONE_OPENS}", (*closing, *commands)
+    return Remedy(summary, commands=commands)
+
+
+def _kept_apart(situation: Situation, step: Step) -> tuple[str, ...]:
+    """Return the commands that keep a bridge apart from others where the engine does not, as by IPv6 on Docker 26.
+
+    What firewalld rejected so far, its zone accepts. So nothing else would keep these networks apart.
+    """
+    observed, incoming = situation.observations, step.before.incoming
+    others = [network for network in situation.snapshot.networks if network.bridge_name not in {None, incoming}]
+    bridges = {
+        4: [network.bridge_name for network in others if network.ipv4_enabled],
+        6: [network.bridge_name for network in others if network.ipv6_enabled],
+    }
+    return tuple(
+        command
+        for version in (4, 6)
+        if observed.guards(version) is False
+        for command in drops_between(
+            [(incoming, bridge) for bridge in bridges[version]], version, guarded=False, nftables=observed.nftables
+        )
+    )
 
 
 def deletion(step: Step) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from bridgework.analysis.rules.base import Findings, Situation, component_of, fi
 from bridgework.analysis.rules.simulated import Fate, fate_of
 from bridgework.explanations.networks import NETWORKS_NOT_ISOLATED
 from bridgework.firewall.docker.releases import facts_of
+from bridgework.firewall.programs import drops_between
 from bridgework.model.errors import Remedy
 from bridgework.model.snapshot import Network
 
@@ -66,17 +67,6 @@ def _closed(situation: Situation, version: int, one: Network, other: Network) ->
         more = more if version != IPV4 else ""
         setting = f' Or set "{_SETTING[version]}": true{more} in daemon.json, and restart the engine.'
     bridges = (one.bridge_name, other.bridge_name)
-    ways = (bridges, bridges[::-1]) if None not in bridges else ()
-    if situation.observations.nftables:
-        # With its nftables backend Docker has no DOCKER-USER. A chain at an earlier priority does the same.
-        chain = "'add chain inet isolated filter { type filter hook forward priority -10; policy accept; }'"
-        family = "ipv4" if version == IPV4 else "ipv6"
-        drops = [
-            f"nft add rule inet isolated filter meta nfproto {family} iifname {i} oifname {o} drop" for i, o in ways
-        ]
-        commands = ("nft add table inet isolated", f"nft {chain}", *drops) if drops else ()
-    else:
-        # Docker makes DOCKER-USER only for the IP versions that it writes rules for.
-        chain = "DOCKER-USER" if guarded else "FORWARD"
-        commands = tuple(f"{_SETTING[version]} -I {chain} -i {i} -o {o} -j DROP" for i, o in ways)
+    ways = (bridges, bridges[::-1]) if all(bridges) else ()
+    commands = drops_between(ways, version, guarded=bool(guarded), nftables=situation.observations.nftables)
     return Remedy(f"Drop what passes between {one.name} and {other.name}.{setting}", commands=commands)
