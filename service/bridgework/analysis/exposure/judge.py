@@ -22,6 +22,7 @@ from bridgework.analysis.exposure.questions import (
 )
 from bridgework.analysis.host_rules import HostRoutes, forwards, ruleset_of_host
 from bridgework.analysis.host_walk import STOPPED, HostWalk, Walked
+from bridgework.analysis.routing import default_exit
 from bridgework.analysis.rules.listener import takes
 from bridgework.firewall import simulate
 from bridgework.firewall.ruleset import Hook, Packet, Ruleset
@@ -226,7 +227,14 @@ class Judge:
         if version == IPV6 and not is_forwarded and is_loopback(question.address):
             return LOOPBACK
         off = is_forwarded and forwards(self._state.observations, version) is False
-        return FORWARDING_OFF if off else None
+        return FORWARDING_OFF if off else NO_ROUTE if is_forwarded and self._has_no_way_back(question) else None
+
+    def _has_no_way_back(self, question: Question) -> bool:
+        """Whether the container has no route to the origin: on an internal network it has none to other subnets."""
+        attachment = self._state.attachment_of(question.target.container.id)
+        return (
+            question.target.network.internal and default_exit(self._state, attachment, question.origin.version) is None
+        )
 
     def _refused(self, packet: Packet) -> Step | None:
         walk = self._untranslated[packet.version]
