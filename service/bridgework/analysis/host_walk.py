@@ -60,6 +60,14 @@ class HostWalk:
         packet = replace(packet, source=route.source if route is not None else None)
         return self._with_answer(simulate.output(self.ruleset, self.routes, packet), packet, goes_on=goes_on)
 
+    def answered(self, walked: Walked, packet: Packet, bridge: str) -> Walked:
+        """Lead the answer to ``packet`` back that comes to the host by another bridge than the packet left by."""
+        there = replace(walked.there, packet=replace(walked.there.packet, outgoing=bridge))
+        if bridge == packet.incoming:
+            # The client is on a network of the container's own: the answer stays within the bridge.
+            packet = replace(packet, bridge_ports=(f"port of {bridge}", f"port of {bridge}"))
+        return Walked(walked.there, simulate.reply(self.ruleset, self.routes, there, packet))
+
     def _with_answer(self, there: Outcome, packet: Packet, *, goes_on: bool) -> Walked:
         # Without the source's address the answer's way is not known.
         if there.verdict != simulate.ACCEPTED or packet.source is None:

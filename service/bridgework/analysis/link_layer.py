@@ -13,7 +13,7 @@ from bridgework.analysis.attachment import IPV4, IPV6
 from bridgework.analysis.routing import gateway_mode, host_address_on, masquerades, subnet_of
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.explanations.addresses import DUPLICATE_ADDRESS
-from bridgework.explanations.links import BRIDGE_ADDRESS_MISSING, NDP_PROXY_MISSING, STALE_NEIGHBOUR
+from bridgework.explanations.links import BRIDGE_ADDRESS_MISSING, LINK_DOWN, NDP_PROXY_MISSING, STALE_NEIGHBOUR
 from bridgework.explanations.remedies import container_reference
 from bridgework.model.actions import RestartContainer
 from bridgework.model.checks import Component, Finding, Severity
@@ -48,6 +48,19 @@ def missing_addresses(snapshot: Snapshot, host: HostObservation | None, network:
             severity=None if active else Severity.WARNING,
             remedy=_give_back(network, bridge, address, version, manager),
             evidence={"bridge": bridge.name, "address": address, "affected": active, **_evidence_of(manager)},
+        )
+
+
+def link_down(host: HostObservation | None, name: str) -> Iterator[Finding]:
+    """Find a link of the host that is down."""
+    link = _named(host, name)
+    if link is not None and link.is_set_down:
+        yield finding(
+            LINK_DOWN,
+            HOST,
+            f"{name}, a link of the host, is down.",
+            remedy=Remedy("Set the link up on the host.", commands=(f"ip link set {name} up",)),
+            evidence={"interface": name, "state": link.state},
         )
 
 

@@ -135,7 +135,7 @@ class _State:
         if kind not in self._known:
             self._effort.prediction()
             found = self._judge.exposure(question)
-            self._known[kind] = found.verdict, found.reason
+            self._known[kind] = found.verdict, found.stop.reason
         return self._known[kind]
 
     def _kind(self, question: Question) -> Hashable:

@@ -213,7 +213,7 @@ def test_every_place_is_asked_and_the_proxy_is_told_apart():
     found = {(e.origin.kind, e.origin.name, e.address, e.port): e for e in exposures(state, targets)}
     lan = found[OriginKind.LAN, "eth0", "192.0.2.1", 18080]
     assert (lan.verdict, lan.by_proxy, lan.is_past_host_firewall) == (Verdict.REACHABLE, False, False)
-    assert found[OriginKind.LAN, "eth0", "127.0.0.1", 18081].stopped_by is not None
+    assert found[OriginKind.LAN, "eth0", "127.0.0.1", 18081].stop.step is not None
     # From the port's own bridge no rule translates: docker-proxy answers.
     assert found[OriginKind.NETWORK, "front", "172.18.0.1", 18080].by_proxy
     assert found[OriginKind.HOST, "host", "127.0.0.1", 18081].verdict is Verdict.REACHABLE
@@ -225,13 +225,13 @@ def test_without_a_proxy_or_rules_nothing_answers():
     state = EngineState(snapshot, replace(observations, userland_proxy=False))
     found = [e for e in exposures(state, published_targets(snapshot)) if e.origin.name == "front"]
     # The rules of ip6tables were not read here.
-    assert {(e.origin.version, e.verdict, e.reason) for e in found if e.address != "127.0.0.1"} == {
+    assert {(e.origin.version, e.verdict, e.stop.reason) for e in found if e.address != "127.0.0.1"} == {
         (4, Verdict.UNREACHABLE, "not-served"),
         (6, Verdict.INCONCLUSIVE, "rules-unseen"),
     }
     state = EngineState(snapshot, replace(observations, userland_proxy=None))
     found = [e for e in exposures(state, published_targets(snapshot)) if e.origin.name == "front"]
-    assert {e.reason for e in found} == {"proxy-unseen", "rules-unseen", "loopback-address"}
+    assert {e.stop.reason for e in found} == {"proxy-unseen", "rules-unseen", "loopback-address"}
     assert list(exposures(EngineState(snapshot, Observations()), published_targets(snapshot))) == []
 
 
@@ -246,7 +246,7 @@ def test_a_proxy_whose_own_way_is_not_known_is_not_called_open():
     snapshot = Snapshot(snapshot.networks, (alone,))
     found = exposures(EngineState(snapshot, observations), published_targets(snapshot))
     (host,) = (one for one in found if one.origin.kind is OriginKind.HOST)
-    assert (host.verdict, host.reason, host.by_proxy) == (Verdict.INCONCLUSIVE, "rules-unseen", False)
+    assert (host.verdict, host.stop.reason, host.by_proxy) == (Verdict.INCONCLUSIVE, "rules-unseen", False)
 
 
 def test_a_rule_that_cuts_docker_proxy_off_stops_the_port():
@@ -258,8 +258,8 @@ def test_a_rule_that_cuts_docker_proxy_off_stops_the_port():
     )
     observations = replace(observations, firewall=FirewallRules(chains=parse(rules)))
     (host,) = asked(snapshot, observations, keys=[("host", "127.0.0.1", 18080)])
-    assert (host.verdict, host.reason, host.by_proxy) == (Verdict.UNREACHABLE, "firewall-rule", False)
-    assert "-A OUTPUT" in host.stopped_by.rule.text
+    assert (host.verdict, host.stop.reason, host.by_proxy) == (Verdict.UNREACHABLE, "firewall-rule", False)
+    assert "-A OUTPUT" in host.stop.step.rule.text
 
 
 def asked(snapshot, observations, **wanted):
@@ -277,9 +277,9 @@ def test_each_port_is_asked_for_at_the_containers_own_address_too():
         keys=[("eth0", "172.18.0.2", 8080), ("eth0", "172.18.0.2", 5432), ("eth0", "192.0.2.1", 18080)],
     )  # fmt: skip
     # Docker 26 accepts a published port also at the container's own address.
-    assert (published.verdict, published.reason, published.listening) == (Verdict.REACHABLE, None, False)
-    assert (closed.verdict, closed.reason, closed.listening) == (Verdict.UNREACHABLE, "firewall-rule", True)
-    assert closed.stopped_by.rule is None
+    assert (published.verdict, published.stop.reason, published.listening) == (Verdict.REACHABLE, None, False)
+    assert (closed.verdict, closed.stop.reason, closed.listening) == (Verdict.UNREACHABLE, "firewall-rule", True)
+    assert closed.stop.step.rule is None
     assert unheard.listening is False
     ports = {target.port for target in direct_targets(EngineState(snapshot, observations))}
     assert ports == {8080, 8081, 5432}
@@ -304,7 +304,7 @@ def test_a_network_in_mode_routed_publishes_nothing_at_the_host():
 def test_nothing_is_forwarded_while_forwarding_is_off():
     snapshot, observations = engine(ipv4_forwarding=False)
     lan, host = asked(snapshot, observations, keys=[("eth0", "192.0.2.1", 18080), ("host", "127.0.0.1", 18080)])
-    assert (lan.verdict, lan.reason, lan.stopped_by) == (Verdict.UNREACHABLE, "forwarding-off", None)
+    assert (lan.verdict, lan.stop.reason, lan.stop.step) == (Verdict.UNREACHABLE, "forwarding-off", None)
     assert host.verdict is Verdict.REACHABLE
 
 
@@ -317,8 +317,8 @@ def test_a_rule_that_drops_the_answer_stops_the_port():
     )
     observations = replace(observations, firewall=FirewallRules(chains=parse(dropped)))
     (lan,) = asked(snapshot, observations, keys=[("eth0", "192.0.2.1", 18080)])
-    assert (lan.verdict, lan.reason) == (Verdict.UNREACHABLE, "firewall-rule")
-    assert "--sport 8080" in lan.stopped_by.rule.text
+    assert (lan.verdict, lan.stop.reason) == (Verdict.UNREACHABLE, "firewall-rule")
+    assert "--sport 8080" in lan.stop.step.rule.text
 
 
 @pytest.mark.parametrize("target", ["DNAT --to-destination 172.18.0.9:8080", "DNAT --to-destination 172.18.0.2:81",
@@ -330,8 +330,8 @@ def test_a_rule_that_takes_the_port_first_is_named_and_the_container_is_not_reac
     jump = "[0:0] -A PREROUTING -m addrtype"
     observations = replace(observations, firewall=FirewallRules(chains=parse(text.replace(jump, first + jump))))
     (lan,) = asked(snapshot, observations, keys=[("eth0", "192.0.2.1", 18080)])
-    assert (lan.verdict, lan.reason, lan.by_proxy) == (Verdict.UNREACHABLE, "translated-elsewhere", False)
-    assert target in lan.stopped_by.rule.text
+    assert (lan.verdict, lan.stop.reason, lan.by_proxy) == (Verdict.UNREACHABLE, "translated-elsewhere", False)
+    assert target in lan.stop.step.rule.text
 
 
 def test_the_kernel_routes_nothing_from_the_hosts_ipv6_loopback():
@@ -344,7 +344,7 @@ COMMIT
     snapshot, observations = engine(ports=PORTS[1:2])
     observations = replace(observations, firewall=FirewallRules(ipv6_chains=parse(text)))
     (host,) = asked(snapshot, observations, keys=[("host", "::1", 18080)])
-    assert (host.verdict, host.reason) == (Verdict.UNREACHABLE, "loopback-address")
+    assert (host.verdict, host.stop.reason) == (Verdict.UNREACHABLE, "loopback-address")
 
 
 def test_the_kernel_drops_what_comes_for_the_ipv6_loopback_from_outside():
@@ -357,7 +357,7 @@ COMMIT
     snapshot, observations = engine(ports=(PublishedPort(8080, host_ip="::1", host_port=18083),))
     observations = replace(observations, firewall=FirewallRules(ipv6_chains=parse(text)))
     (lan,) = asked(snapshot, observations, keys=[("eth0", "::1", 18083)])
-    assert (lan.verdict, lan.reason, lan.rules) == (Verdict.UNREACHABLE, "loopback-address", ())
+    assert (lan.verdict, lan.stop.reason, lan.rules) == (Verdict.UNREACHABLE, "loopback-address", ())
 
 
 def test_only_running_containers_with_a_network_of_their_own_are_targets():

@@ -45,7 +45,7 @@ def frame_rule_drops(situation: Situation) -> Findings:
         for chain in frame_chains(place.seen.frame_rules or ""):
             drop = _drop(situation, place, chain, packets)
             if drop is not None:
-                yield _finding(place, drop)
+                yield finding_of(drop, place.end)
 
 
 def _packets(situation: Situation) -> tuple[Packet, Packet]:
@@ -97,14 +97,15 @@ def _asks_in_vain(situation: Situation, place: _Place) -> bool:
     return any(one.state in _UNRESOLVED for observation in seen for one in observation.neighbours or ())
 
 
-def _finding(place: _Place, drop: Drop) -> Finding:
-    chain, name = drop.chain, "the host" if place.end is None else place.end.container.name
+def finding_of(drop: Drop, end: End | None) -> Finding:
+    """Make the finding for a rule in the namespace of an end, or of the host (``None``)."""
+    chain, name = drop.chain, "the host" if end is None else end.container.name
     where = f"table {chain.table}, chain {chain.name}, hook {chain.hook}"
     where += f" of {' and '.join(sorted(chain.devices))}" if chain.devices else ""
     verb = "drops packets of this way" if drop.is_certain else "drops some packets, and may drop this one"
     message = f"A rule of the family {chain.family} of {name} ({where}) {verb}: {drop.text}."
-    remedy = place.end.new_namespace if place.end is not None else _deletion(drop)
-    component = HOST if place.end is None else of_container(place.end.container)
+    remedy = end.new_namespace if end is not None else _deletion(drop)
+    component = HOST if end is None else of_container(end.container)
     evidence = {
         "family": chain.family, "table": chain.table, "chain": chain.name, "hook": chain.hook,
         "interfaces": sorted(chain.devices), "rule": drop.rule.text if drop.rule is not None else None,

@@ -7,8 +7,9 @@ from typing import Any
 
 from marshmallow import Schema
 
-from bridgework.analysis.exposure.judge import REASONS, Exposure
+from bridgework.analysis.exposure.judge import Exposure
 from bridgework.analysis.exposure.questions import OriginKind
+from bridgework.analysis.exposure.reasons import REASONS
 from bridgework.analysis.host_rules import owner_of, program_of
 from bridgework.firewall.simulate import Step
 from bridgework.http.contract import RequestContext, Resource, ViewResult
@@ -85,7 +86,8 @@ class ExposureSchema(Schema):
     address = text("The address that a client there asks for, such as `192.0.2.1`.")
     port = number("The port that a client there asks for.", minimum=1, maximum=MAX_PORT)
     verdict = word(
-        "Whether the packet and its answer pass the host. It does not say that a program answers: see `listening`.",
+        "Whether the packet arrives at the container, and its answer at the place. It does not say that a program "
+        "answers: see `listening`.",
         *VERDICTS,
     )
     reason = word("Why the port is not `reachable`; null where it is.", *REASONS, grows=True, null=True)
@@ -97,13 +99,14 @@ class ExposureSchema(Schema):
     stopped_by = part(
         FirewallRuleSchema,
         "The rule that stops the packet or its answer, or sends it to another container or program; null where no rule "
-        "does.",
+        "does. With `container-firewall` it is a rule inside the container, otherwise one of the host.",
         null=True,
     )
     finding = part(
         FindingSchema,
-        "How the kernel of the host routes the packet or its answer elsewhere, or drops it, with the remedy; null "
-        "unless the reason is `routed-elsewhere`.",
+        "What stops the packet or its answer, with the remedy: how a kernel routes it elsewhere or drops it "
+        "(`routed-elsewhere`), which link or address is at fault (`link-fault`), or which rule for frames drops it "
+        "(`link-rule`); null for other reasons.",
         null=True,
     )
     host_firewall = part(
@@ -149,8 +152,9 @@ def list_exposure(context: RequestContext) -> ViewResult:
     neighbour reaches that has a route by the host.
 
     A row says by which rules the packet passes or is stopped, and what the host's own firewall was meant to stop. The
-    service simulates the packets in the rules in force, and sends nothing. With `verdict`, a page of a large engine can
-    hold fewer rows than `limit`, or none, and have a next page.
+    service leads the packets and their answers through the rules, routes and links of the host and of the container,
+    and sends nothing. With `verdict`, a page of a large engine can hold fewer rows than `limit`, or none, and have a
+    next page.
     """
     wanted = filters(context)
     verdicts = wanted.pop("verdict")
@@ -176,12 +180,12 @@ def _row(snapshot: Snapshot, exposure: Exposure) -> Mapping[str, Any]:
         "address": exposure.address,
         "port": exposure.port,
         "verdict": exposure.verdict,
-        "reason": exposure.reason,
+        "reason": exposure.stop.reason,
         "listening": exposure.listening,
         "by_proxy": exposure.by_proxy,
         "rules": [_rule(snapshot, step) for step in exposure.rules],
-        "stopped_by": _rule(snapshot, exposure.stopped_by),
-        "finding": exposure.finding,
+        "stopped_by": _rule(snapshot, exposure.stop.step),
+        "finding": exposure.stop.finding,
         "host_firewall": _rule(snapshot, exposure.refused_by),
         "past_host_firewall": exposure.is_past_host_firewall,
     }

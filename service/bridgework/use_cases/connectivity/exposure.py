@@ -65,7 +65,7 @@ def ask_exposure(services: Services, snapshot: Snapshot, wanted: ExposureFilter)
     # The ports of a container that shares a network are those of the owner.
     owners = [container for container in chosen if container.running and not container.shares_with]
     for container in owners:
-        observer.look(container, ("sockets",))
+        observer.look(container, ("sockets", "interfaces", "routing", "firewall", "frame_rules"))
     host = observer.look_at_host()
     observations = base_observations(services, snapshot)
     limited = [*observations.limited, *observer.limited]
@@ -78,7 +78,7 @@ def ask_exposure(services: Services, snapshot: Snapshot, wanted: ExposureFilter)
     ]
     origins = (one for one in origins_of(snapshot, host) if not wanted.origin or one.kind in wanted.origin)
     found = tuple(sorted(questions(targets, origins), key=question_key))
-    return Exposed(snapshot, found, Judge(state, services.runner.routes), tuple(limited))
+    return Exposed(snapshot, found, Judge(state, services.runner.routes, looked_inside=True), tuple(limited))
 
 
 def question_key(question: Question) -> tuple[str, str]:
