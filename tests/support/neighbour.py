@@ -16,6 +16,11 @@ HOST_ADDRESS6, ADDRESS6 = "2001:db8:99::1", "2001:db8:99::2"
 
 def answers_from(namespace, address, port, protocol, wait_s):
     """Whether a program answers at the address and port, asked from the namespace of that path."""
+    return answer_from(namespace, address, port, protocol, wait_s) != b""
+
+
+def answer_from(namespace, address, port, protocol, wait_s):
+    """What a program answers at the address and port, asked from the namespace of that path; empty for nothing."""
 
     def connect():
         kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
@@ -25,9 +30,14 @@ def answers_from(namespace, address, port, protocol, wait_s):
                 sock.connect((address, port))
                 # A socket that only holds the port, as the engine's does without docker-proxy, takes a connection too.
                 sock.send(b"GET / HTTP/1.0\r\n\r\n")
-                return sock.recv(100) != b""
+                answer = received = sock.recv(1000)
+                # The server of a web page closes the connection at the end, and may send the page in two parts.
+                while received and protocol == "tcp":
+                    received = sock.recv(1000)
+                    answer += received
             except OSError:
-                return False
+                return b""
+            return answer
 
     with Path(namespace).open("rb") as opened:
         return run_inside(opened.fileno(), connect)

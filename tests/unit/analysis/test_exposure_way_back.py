@@ -27,4 +27,4 @@ def test_a_container_on_an_internal_network_has_no_way_back(internal, verdict, r
     origins = [origin for origin in lan_origins(state.snapshot, HOST) if origin.version == 6]
     (asked,) = questions(direct_targets(state), origins)
     found = Judge(state).exposure(asked)
-    assert (found.verdict, found.reason) == (verdict, reason)
+    assert (found.verdict, found.stop.reason) == (verdict, reason)
