@@ -977,11 +977,14 @@ class Exposure(TypedDict):
     port: int
     """The port that a client there asks for."""
     verdict: Verdict
-    """Whether the packet and its answer pass the host. It does not say that a program answers: see `listening`."""
+    """Whether the packet arrives at the container, and its answer at the place. It does not say that a program
+    answers: see `listening`.
+    """
     reason: str | None
     """Why the port is not `reachable`; null where it is. Known values, to which more may be added: firewall-rule,
-    translated-elsewhere, forwarding-off, loopback-address, not-served, no-route, routed-elsewhere, rules-unseen,
-    rule-not-understood, proxy-unseen.
+    translated-elsewhere, forwarding-off, loopback-address, not-served, no-route, routed-elsewhere, link-fault,
+    link-rule, container-address, container-firewall, container-route, rules-unseen, rule-not-understood,
+    proxy-unseen, container-unseen, container-forwards, container-gateway.
     """
     listening: bool | None
     """Whether a program in the container listens on the port; null where that was not visible."""
@@ -991,11 +994,12 @@ class Exposure(TypedDict):
     """The rules that let the packet through or translate it, in order."""
     stopped_by: FirewallRule | None
     """The rule that stops the packet or its answer, or sends it to another container or program; null where no rule
-    does.
+    does. With `container-firewall` it is a rule inside the container, otherwise one of the host.
     """
     finding: Finding | None
-    """How the kernel of the host routes the packet or its answer elsewhere, or drops it, with the remedy; null
-    unless the reason is `routed-elsewhere`.
+    """What stops the packet or its answer, with the remedy: how a kernel routes it elsewhere or drops it
+    (`routed-elsewhere`), which link or address is at fault (`link-fault`), or which rule for frames drops it
+    (`link-rule`); null for other reasons.
     """
     host_firewall: FirewallRule | None
     """What would stop the packet if a program of the host listened at this port; null where nothing would."""
