@@ -1,14 +1,11 @@
 """The remedies of faults made by hand: sent or run as they are given, after which the way works again."""
 
-from itertools import permutations
-
 import pytest
 
 from tests.causes.fault import NAMED, judged
 from tests.causes.table import FAULTS
-from tests.causes.world import CONTAINERS
 from tests.support.proves import remedied
-from tests.support.remedies import follow
+from tests.support.remedies import follow, open_pairs
 
 TRIED = (
     "port-listening-4", "port-isolated-4", "port-no-broadcasts-4", "destination-address-gone-4",
@@ -18,6 +15,12 @@ TRIED = (
     "host-arp-off-4", "host-arp-ignore-4", "source-qdisc-4", "destination-qdisc-on-host-4", "fdb-static-4",
     "source-xfrm-out-4", "xfrm-forward-4", "bridge-down-4", "notrack-4", "echo-ignored-4", "foreign-snat-4",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def healthy(world):
+    """The pairs that reach each other without a fault, as by IPv6 between networks of Docker 26."""
+    return open_pairs(world.raw)
 
 
 @remedied(
@@ -38,18 +41,16 @@ TRIED = (
     "xfrm-policy-blocks",
 )
 @pytest.mark.parametrize("row", [row for row in FAULTS if row.id in TRIED], ids=lambda row: row.id)
-def test_the_way_works_after_the_remedy(world, row):
+def test_the_way_works_after_the_remedy(world, healthy, row):
     undo = world.make(row)
     try:
         outcome, named = judged(row, world.ask(row), lambda word: world.fill(row, word))
         assert outcome == NAMED, named
         source, destination, port = world.ends_of(row)
         version = None if row.way == "outside" else row.version
-        # IPv6 is open between networks of Docker 26, and the fault has closed it for its container.
-        opens = [*permutations(CONTAINERS, 2)]
         try:
-            follow(world.api, world.raw, named, between=(source, destination), port=port, version=version, opens=opens,
-                   gives_up=["policy drop"])  # fmt: skip
+            follow(world.api, world.raw, named, between=(source, destination), port=port, version=version,
+                   open_before=healthy, gives_up=["policy drop"])  # fmt: skip
         finally:
             world.renew()
         assert world.is_whole_again(row), named["remedy"]

@@ -45,6 +45,7 @@ def follow(
     name=None,
     both=True,
     apart=(),
+    open_before=(),
     gives_up=(),
     run=None,
 ):
@@ -55,10 +56,10 @@ def follow(
     calls the second one. Without ``both``, only the first one is to reach the second one.
 
     A container that did not reach another one before, and shares no network with it, must not reach it afterwards. The
-    pairs of ``apart`` must not either, whatever was before. Rules that keep
-    packets out must all be there afterwards, but for the one that the finding quotes, those about addresses and bridges
-    that nothing has any more, and those that have a text of ``gives_up``. ``run`` runs a command, by default in the
-    engine's namespace.
+    pairs of ``apart`` must not either, whatever was before. Those of ``open_before`` may: they did without the
+    fault (``open_pairs``). Rules that keep packets out must all be there afterwards, but for the one that the finding
+    quotes, those about addresses and bridges that nothing has any more, and those that have a text of ``gives_up``.
+    ``run`` runs a command, by default in the engine's namespace.
     """
     remedy = finding["remedy"]
     assert remedy["calls"] or remedy["commands"], finding
@@ -77,7 +78,7 @@ def follow(
     excused = [*gives_up, *(held - _held(raw)), *_quoted(finding)]
     assert wait_until(lambda: not _lost(raw, protection, excused), 10), _lost(raw, protection, excused)
     strangers = {*apart, *(pair for pair in closed if not _share_a_network(raw, *pair))}
-    opened = strangers - set(_silent(raw, strangers))
+    opened = strangers - set(open_before) - set(_silent(raw, strangers))
     assert not opened, f"reach each other since the remedy: {opened}"
 
 
@@ -92,6 +93,12 @@ def reaches(raw, source, destination, port=None, version=None):
     return any(
         _answers(raw, source, target, port) for target in targets if version in {None, 6 if ":" in target else 4}
     )
+
+
+def open_pairs(raw):
+    """The pairs of running containers of which the first one reaches the second one now."""
+    pairs = [*permutations(_running(raw), 2)]
+    return frozenset(pairs) - frozenset(_silent(raw, pairs))
 
 
 def _silent(raw, pairs):
