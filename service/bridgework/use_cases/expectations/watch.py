@@ -1,9 +1,9 @@
 """The watch over kept expectations: one worker predicts after each sign of change, and measures what may have changed.
 
-An expectation is measured when its prediction changed, when the last measurement and the prediction differ (at most
-each ten seconds), and each ``every_s`` in any case. Measurements run in a pool while the watch goes on. Where the
-prediction changes during one, another one begins, and the first counts no more: it may have seen a state in between.
-The state is in the store, so another worker goes on where this one ended.
+An expectation is measured when its prediction changed, when the last measurement and the prediction differ (first after
+half a second, then less often), and each ``every_s`` in any case. Measurements run in a pool while the watch goes on.
+Where the prediction changes during one, another one begins, and the first counts no more: it may have seen a state in
+between. The state is in the store, so another worker goes on where this one ended.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from bridgework.use_cases.services import Services
 
 AT_ONCE = 24
 _TICK_S = 1.0
-_DIFFERING_S = 10.0
-"""How soon an expectation is measured again whose measurement differs from the prediction."""
+_SOON_S, _DIFFERING_S = 0.25, 10.0
+"""How soon an expectation is measured again whose measurement differs from the prediction: at first, and at most."""
 _AWAY_S = 20.0
 """How long the engine may be away before the expectations become unknown: a restart takes a few seconds."""
 _RECENT_S, _BEFORE_S = 10.0, 0.5
@@ -67,6 +67,7 @@ class _Watched:
     ends: frozenset[str] = frozenset()
     events_from: float = 0.0
     is_settled: bool = True
+    differing: int = 0
 
 
 @dataclass(slots=True)
@@ -166,7 +167,7 @@ class Watch:
         for one, predicted in zip(watched, predictions, strict=True):
             signature = _signature(predicted)
             if signature != one.signature:
-                one.due, one.running, one.earlier = 0.0, None, one.predicted
+                one.due, one.running, one.earlier, one.differing = 0.0, None, one.predicted, 0
                 if one.is_settled:
                     one.is_settled, one.events_from = False, max(one.events_from, moment - _BEFORE_S)
             elif _differs(one.state, predicted):
@@ -225,7 +226,10 @@ class Watch:
                 one.events_from = time.monotonic()
             one.state, one.is_settled, one.earlier = judgement.state, True, None
             spread = random.uniform(0.9, 1.1)  # noqa: S311 - so that not all are measured at once
-            pause = min(one.of.every_s, _DIFFERING_S) if _differs(one.state, one.predicted) else one.of.every_s
+            # What was measured while something changed is soon measured again; what lasts, less often.
+            one.differing = one.differing + 1 if _differs(one.state, one.predicted) else 0
+            soon = min(_DIFFERING_S, _SOON_S * 2.0 ** min(one.differing, 8))
+            pause = min(one.of.every_s, soon) if one.differing else one.of.every_s
             one.due = time.monotonic() + pause * spread
 
     def _judged(self, one: _Watched, measured: Measured) -> Judgement:
