@@ -309,15 +309,15 @@ def test_nobody_listens_or_only_for_itself(api):
     works(check(api, "tomcat82", {"address": "127.0.0.1"}, protocol="tcp", port=8081))
 
 
-@proves("icmp-blocked-tcp-ok", "prediction-inconsistent")
-def test_a_firewall_inside_is_a_surprise_and_pings_are_not_everything(api, raw):
+@proves("icmp-blocked-tcp-ok", "container-rule-drops")
+def test_a_firewall_inside_is_named_and_pings_are_not_everything(api, raw):
     run(api, "tomcat81")
     run(api, "tomcat82", command=HTTPD)
     inside(raw, "tomcat82", "iptables", "-A", "INPUT", "-p", "icmp", "-j", "DROP")
     answer = check(api, "tomcat81", "tomcat82", **QUICK)
-    assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "unreachable")
+    assert (answer["predicted"]["verdict"], answer["verdict"]) == ("unreachable", "unreachable")
     told(answer["findings"], "icmp-blocked-tcp-ok", "info", "tcp", answer["measured"]["address"])
-    told(answer["findings"], "prediction-inconsistent", "warning", "reachable", "timed-out", "INPUT of tomcat82")
+    told(answer["findings"], "container-rule-drops", "blocking", "tomcat82", "-A INPUT -p icmp -j DROP")
     works(check(api, "tomcat81", "tomcat82", protocol="tcp", port=8080))
     inside(raw, "tomcat82", "iptables", "-D", "INPUT", "-p", "icmp", "-j", "DROP")
     assert works(check(api, "tomcat81", "tomcat82")) == []

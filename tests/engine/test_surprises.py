@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.support.api import Client, check, codes, run
+from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
 NETWORK = "lab"
@@ -96,6 +97,7 @@ def surprise(answer):
     return next(one for one in answer["findings"] if one["code"] == "prediction-inconsistent")
 
 
+@proves("prediction-inconsistent")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_surprise_says_where_the_packet_was_last_seen(pair, raw, fault):
     where, made_by, taken_back_by, evidence, value = FAULTS[fault]
