@@ -111,9 +111,9 @@ class PlannedCallSchema(Strict):
     """One change of a plan: the request that makes it, as a remedy has it, or `upgrade_engine` alone."""
 
     keywords: ClassVar = {
-        "if": {"required": ["upgrade_engine"]},
+        "if": {"properties": {"upgrade_engine": {}}, "required": ["upgrade_engine"]},
         "then": {"maxProperties": 1},
-        "else": {"required": ["method", "path"]},
+        "else": {"properties": {"method": {}, "path": {}}, "required": ["method", "path"]},
     }
 
     method = Choice(["POST", "PUT", "DELETE"], **absent("The HTTP method of the request."))
