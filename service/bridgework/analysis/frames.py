@@ -43,6 +43,18 @@ def outgoing(device: Device, packet: Packet) -> Iterator[Frame]:
         yield "netdev", "egress", device.port, inside
 
 
+def switched(device: Device, packet: Packet) -> Iterator[Frame]:
+    """Yield the frames of a packet that stays on its bridge and leaves by the device's port, and of its answer."""
+    port, other = device.port or "", f"port of {device.name}"
+    for at, there in ((other, True), (port, False)):
+        one = packet if there else answered(packet)
+        inside = replace(one, incoming=at, outgoing=port if there else other)
+        yield "netdev", "ingress", at, inside
+        for hook in ("prerouting", "forward", "postrouting"):
+            yield "bridge", hook, at, inside
+        yield "netdev", "egress", port if there else other, inside
+
+
 def answered(packet: Packet) -> Packet:
     """Return the answer to a packet: its ends exchanged."""
     return replace(

@@ -23,8 +23,11 @@ from bridgework.analysis.rules.ends import End
 from bridgework.firewall.frames import Drop
 from bridgework.firewall.ruleset import Packet
 from bridgework.firewall.simulate import Route
-from bridgework.model.observations import Observation, RouteQuestion
+from bridgework.model.observations import FirewallRules, Observation, RouteQuestion
 from bridgework.model.snapshot import Network
+
+# Docker's rules for its name server concern no packet from outside.
+_NO_RULES = FirewallRules((), (), "")
 
 
 class WayBack(StrEnum):
@@ -72,16 +75,17 @@ class InsideRoutes:
         return False
 
 
-def walk_inside(state: EngineState, end: End, packet: Packet) -> Inside | None:
+def walk_inside(state: EngineState, end: End, lookup: RouteLookup | None, packet: Packet) -> Inside | None:
     """Return the way of a packet inside the container at the end of the way; ``None`` where that was not seen.
 
-    ``packet`` is what the host delivers. A container has a connection table of its own, so that translations of the
-    host mean nothing there.
+    ``lookup`` answers for the routes of its namespace. ``packet`` is what the host delivers. A container has a
+    connection table of its own, so that translations of the host mean nothing there.
     """
     seen = end.seen
-    if seen.firewall is None or seen.interfaces is None or seen.routing is None or seen.frame_rules is None:
+    rules = _NO_RULES if seen.own_rules is False else seen.firewall
+    if rules is None or seen.interfaces is None or lookup is None or seen.frame_rules is None:
         return None
-    ruleset = ruleset_of_host(seen.firewall, packet.version)
+    ruleset = ruleset_of_host(rules, packet.version)
     if ruleset is None:
         return None
     device = Device(end.link.name if end.link is not None else "")
@@ -89,7 +93,7 @@ def walk_inside(state: EngineState, end: End, packet: Packet) -> Inside | None:
     arriving = Packet(packet.version, packet.protocol, *ends, incoming=device.name)
     routes = InsideRoutes(seen)
     drop = drop_on_the_way(seen.frame_rules, chain(incoming(device, arriving), outgoing(device, answered(arriving))))
-    way_back = _way_back(state, end, arriving, RouteLookup(seen.routing))
+    way_back = _way_back(state, end, arriving, lookup)
     return Inside(HostWalk(ruleset, routes).received(arriving), drop, routes.is_local(packet.destination), *way_back)
 
 

@@ -23,8 +23,10 @@ from bridgework.analysis.exposure.reasons import (
     Stop,
     stop_of_rules,
 )
-from bridgework.analysis.frames import Device, Frame, answered, drop_on_the_way, incoming, outgoing
+from bridgework.analysis.frames import Device, Frame, answered, drop_on_the_way, incoming, outgoing, switched
+from bridgework.analysis.host_rules import BRIDGE_FILTER
 from bridgework.analysis.inside_walk import Inside, WayBack, walk_inside
+from bridgework.analysis.route_lookup import RouteLookup
 from bridgework.analysis.rules.delivery import delivery_fault, delivery_to
 from bridgework.analysis.rules.ends import End, ends_of
 from bridgework.analysis.rules.frame_rules import finding_of
@@ -57,11 +59,21 @@ class Delivered:
     def __init__(self, state: EngineState, *, looked_inside: bool) -> None:
         self._state, self._looked_inside = state, looked_inside
         self._ends: dict[str, tuple[End | None, Finding | None]] = {}
+        self._lookups: dict[str, RouteLookup | None] = {}
+        self._arrivals: dict[tuple[object, ...], Arrival] = {}
 
     def arrival(self, container: Container, packet: Packet) -> Arrival:
         """Return what becomes of the packet, which is as the host delivers it."""
+        # A port is asked for in several ways from one place, and arrives in one way.
+        ends = packet.source, packet.destination, packet.destination_port
+        key = (container.id, packet.protocol, *ends, packet.incoming, packet.outgoing)
+        if key not in self._arrivals:
+            self._arrivals[key] = self._arrival(container, packet)
+        return self._arrivals[key]
+
+    def _arrival(self, container: Container, packet: Packet) -> Arrival:
         end, fault = self._end_at(packet.destination)
-        inside = walk_inside(self._state, end, packet) if end is not None else None
+        inside = walk_inside(self._state, end, self._lookup(end), packet) if end is not None else None
         listening = self._listens(container, packet if inside is None else inside.walked.there.packet)
         if fault is not None:
             return Arrival(Stop(LINK, finding=fault), listening)
@@ -69,6 +81,13 @@ class Delivered:
         stop = stop if stop.reason is not None else self._stop(end, inside)
         other = inside.returns_by if inside is not None and inside.returns_by != packet.outgoing else None
         return Arrival(stop, listening, other)
+
+    def _lookup(self, end: End) -> RouteLookup | None:
+        # Its tables are sorted once for each container.
+        if end.container.id not in self._lookups:
+            routing = end.seen.routing
+            self._lookups[end.container.id] = RouteLookup(routing) if routing is not None else None
+        return self._lookups[end.container.id]
 
     def _end_at(self, address: str) -> tuple[End | None, Finding | None]:
         """Return the container that has the address, and why nothing that the host sends there arrives."""
@@ -81,7 +100,15 @@ class Delivered:
     def _stopped_at_bridge(self, end: End, packet: Packet) -> Stop:
         """Return the rule of a bridge or device that stops the frames of the packet or its answer."""
         device = Device(end.network.bridge_name or "", end.port.name if end.port is not None else "")
+        if self.is_switched(packet):
+            return stop_of_frames(self._state, switched(device, packet))
         return stop_of_frames(self._state, chain(outgoing(device, packet), incoming(device, answered(packet))))
+
+    def is_switched(self, packet: Packet) -> bool:
+        """Return whether a rule leads the packet back into its bridge, and br_netfilter switches it there."""
+        rules = self._state.observations.firewall
+        back = packet.incoming is not None and packet.incoming == packet.outgoing
+        return back and rules is not None and rules.switch(BRIDGE_FILTER[packet.version]) is True
 
     def _stop(self, end: End | None, inside: Inside | None) -> Stop:
         if inside is None:

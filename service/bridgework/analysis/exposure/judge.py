@@ -203,7 +203,8 @@ class Judge:
     def _stop(self, question: Question, walked: Walked, packet: Packet) -> Stop:
         """Return why the host stops the packet or its answer, or sends it elsewhere."""
         elsewhere = _translation_elsewhere(question, walked.there)
-        stop = self._stopped_at_link(question.origin, packet)
+        switched = self._delivered.is_switched(walked.there.packet)
+        stop = ARRIVES if switched else self._stopped_at_link(question.origin, packet)
         if stop.reason is not None or elsewhere is not None:
             return stop if stop.reason is not None else Stop(ELSEWHERE, elsewhere)
         stop = stop_of_rules(walked.outcome)
