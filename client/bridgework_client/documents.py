@@ -754,8 +754,8 @@ class Engine(TypedDict):
 class Event(TypedDict):
     """The `data` of one event. `type` names the kind of event."""
 
-    action: NotRequired[ExpectationStatus]
-    """The status of the expectation from then on."""
+    action: NotRequired[str]
+    """The status of the expectation from then on: `met`, `violated` or `unknown`."""
     time: NotRequired[str]
     """When the change happened, RFC 3339 in UTC."""
     id: NotRequired[str]

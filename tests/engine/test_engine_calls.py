@@ -129,8 +129,10 @@ def test_no_route_asks_more_where_there_is_more(service, raw):
 def test_every_operation_is_counted_here():
     declared = {(operation.method, operation.path) for resource in RESOURCES for operation in resource.operations}
     asked = [(method, path) for method, path, _ in ASKED.values()] + [(method, path) for method, path, *_ in CHANGES]
+    # A stream, and sets of expectations, which are read from the service's own state (test_expectations.py).
+    apart = {one for one in declared if one[1] == "/v1/events" or one[1].startswith("/v1/expectations")}
     uncounted = {one for one in declared if not any(fits(*one, method, path) for method, path in asked)}
-    assert uncounted == {("GET", "/v1/events")}  # a stream
+    assert uncounted <= apart
 
 
 def fits(method, template, asked_method, path):

@@ -73,21 +73,20 @@ def test_a_rule_of_the_host_that_resets_is_the_only_cause_told(api, raw, source,
     assert "REJECT" in found["evidence"]["rule"]
 
 
-@proves("connection-refused")
+@proves("container-rule-drops")
 def test_a_rule_inside_the_destination_is_not_taken_for_a_port_without_a_program(api, raw):
     pid = raw.get("/containers/web/json")["State"]["Pid"]
     raw.in_namespace("nsenter", f"--net=/proc/{pid}/ns/net", "iptables", "-I", "INPUT", *RESET.format(8080).split())
     for protocol in ("tcp", "http"):
         found = blocking(check(api, "near", "web", port=8080, **{**BY_TCP, "protocol": protocol}))
-        assert found["code"] == "connection-refused"
-        assert found["evidence"]["listening"] == ["tcp [::]:8080"]
-        assert "a socket of web listens there (tcp [::]:8080)" in found["message"]
-    # The remedy: a trace names the rule.
+        assert found["code"] == "container-rule-drops"
+        assert "--dport 8080" in found["message"]
+    # A trace names the rule too.
     traced = check(api, "near", "web", port=8080, trace=True, **BY_TCP)["trace"]
     assert "tcp dpt:8080" in str(traced["lost"]) or "INPUT" in traced["lost"]["message"]
 
 
-@proves("connection-refused")
+@proves("socket-bound-to-interface")
 def test_a_socket_of_another_interface_is_not_taken_for_a_port_without_a_program(api, raw):
     api.put("/v1/networks/two/endpoints/near", {})
 
@@ -100,7 +99,7 @@ def test_a_socket_of_another_interface_is_not_taken_for_a_port_without_a_program
 
     with inside(raw, "near", bind):
         answer = check(api, "web", "near", port=8090, **BY_TCP)
-        assert "connection-refused" in codes(answer["findings"])
+        assert "socket-bound-to-interface" in codes(answer["findings"])
         assert "no-listener" not in codes(answer["findings"])
         # Both are on one network, so no finding says that they are not.
         assert "no-shared-network" not in codes(answer["findings"])

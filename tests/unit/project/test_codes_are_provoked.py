@@ -11,6 +11,9 @@ from tests.support.proves import NOT_RUN, ONLY_READ, TESTS, not_followed, provok
 
 RECORDED = {
     "bridge-port-limit": ("diagnosis/test_diagnostics.py", "it takes a thousand containers on one bridge"),
+    "connection-refused": (
+        "analysis/test_verdict.py", "what refuses beside a missing program has a finding of its own where it is seen",
+    ),
     "conntrack-table-full": (
         "diagnosis/test_leftovers.py", "the limit is the whole machine's, and is set in its first namespace alone",
     ),
