@@ -1096,6 +1096,7 @@ def quarters(api):
         run(api, name, networks=[{"network": "back", "ipv4_address": address}])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quarters")
 @remedied(
     "bridges-isolated",

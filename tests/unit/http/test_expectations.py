@@ -78,6 +78,14 @@ def test_preconditions_are_honoured(client):
     assert client.call("GET", PATH, status=404)["code"] == "expectations-not-found"
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/changes"])
+def test_what_did_not_change_is_not_sent_again(client, path):
+    client.send("PUT", PATH, BODY)
+    etag = client.send("GET", path).headers["ETag"]
+    again = client.send("GET", path, headers={"If-None-Match": etag})
+    assert (again.status_code, again.get_data()) == (304, b"")
+
+
 def test_a_dry_run_shows_the_set_and_keeps_nothing(client):
     shown = client.call("PUT", f"{PATH}?dry_run=true", BODY, status=201)
     assert len(shown["expectations"]) == 2
