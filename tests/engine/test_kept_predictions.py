@@ -1,5 +1,7 @@
 """What was predicted is kept while nothing that it depends on has changed, and predicted again after each change."""
 
+import os
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -112,6 +114,21 @@ def test_a_question_that_is_asked_again_is_not_predicted_again(api, predicted, a
     answers = [ask(api) for _ in range(3)]
     assert predicted == []
     assert all("reachable" in str(answer) or "probe_success 1.0" in answer for answer in answers)
+
+
+def test_connections_that_wait_at_a_busy_program_change_no_prediction(api, raw, predicted):
+    pid = raw.get("/containers/web/json")["State"]["Pid"]
+    to_web(api)
+    to_web(api)
+    # The kernel connects the probes of a program that is stopped, and they wait, fewer than its backlog of 9.
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        del predicted[:]
+        answers = [to_web(api) for _ in range(3)]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert predicted == []
+    assert [answer["verdict"] for answer in answers] == ["reachable"] * 3
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ class ListeningSocket:
 
     ``ipv6_only`` is the socket option ``IPV6_V6ONLY``: an IPv6 socket with it takes no IPv4. ``interface`` is the only
     one from which it takes packets (``SO_BINDTODEVICE``). Of TCP, ``waiting`` are the connections that the program has
-    not accepted yet; beyond ``backlog`` the kernel takes no more.
+    not accepted yet, where they are more than ``backlog``: then the kernel takes no more. Otherwise both are 0.
     """
 
     protocol: str

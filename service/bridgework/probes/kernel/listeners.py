@@ -77,7 +77,8 @@ def _ask(
         listener = ListeningSocket(protocol, _FAMILIES[family], address, port, ipv6_only=only)
         if device:
             listener = replace(listener, interface=_interface_name(device))
-        if protocol == "tcp" and waiting:  # of UDP, these are bytes
+        # Of UDP, these are bytes. Fewer than the limit decide nothing, and our own probes change them.
+        if protocol == "tcp" and waiting > backlog:
             listener = replace(listener, waiting=waiting, backlog=backlog)
         yield inode, listener
 
