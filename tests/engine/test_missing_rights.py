@@ -2,16 +2,20 @@
 
 import contextlib
 import http.client
+from pathlib import Path
 
 import pytest
 
 from tests.support.api import run
+from tests.support.raw_engine import Raw
 from tests.support.service import Service
 
 RIGHTS = ("net_admin", "net_raw", "sys_ptrace", "sys_admin")
 PORT = {"protocol": "tcp", "port": 8080}
 WAIT = {"timeout_ms": 2000}
 ENDS = {"source": {"container": "db"}, "destination": {"container": "web"}}
+# In a mount namespace of the service's own, the engine's handle on the host's namespace ($0) becomes an empty file.
+HIDE_HANDLE = 'umount "$0" && exec "$@"'
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +27,21 @@ def pair(module_api):
     run(module_api, "db", network_mode="front")
 
 
+@pytest.fixture(scope="module")
+def handle(module_api, engine):
+    """The engine's handle on the host's namespace: its first container in that namespace makes it, and it stays."""
+    run(module_api, "hosted", network_mode="host")
+    path = Path(Raw(engine).get("/containers/hosted/json")["NetworkSettings"]["SandboxKey"])
+    assert path.exists(), path
+    return path
+
+
 @contextlib.contextmanager
-def service_without(engine, tokens_file, folder, *rights):
-    """Run the service as root without these capabilities, which it cannot get back."""
+def service_without(engine, tokens_file, folder, *rights, hidden=None):
+    """Run the service as root without these capabilities, which it cannot get back, and without the hidden handle."""
     lost = ",".join(f"-{right}" for right in rights)
-    inside = ("setpriv", f"--bounding-set={lost}", f"--inh-caps={lost}")
+    hiding = ("unshare", "--mount", "sh", "-c", HIDE_HANDLE, str(hidden)) if hidden else ()
+    inside = (*hiding, "setpriv", f"--bounding-set={lost}", f"--inh-caps={lost}")
     with Service(engine.docker_host, folder, tokens_file, inside=inside) as service:
         yield service
 
@@ -76,18 +90,29 @@ ALL = {*CHECKS, "matrix", "query", "plan", "exposure", "diagnosis", "topology"}
         pytest.param("net_raw", "unavailable", {"check by icmp", "matrix"}, {"check by icmp"}, id="net_raw"),
         # The rules are not readable. A packet of the probe is.
         pytest.param("net_admin", "namespace", ALL - {"topology"}, set(), id="net_admin"),
-        # The host is a process of root that only this capability lets the service look at.
+        # The host is a process of root that only this capability lets the service look at, without the engine's handle.
         pytest.param("sys_ptrace", "unavailable", ALL, {"check from the host"}, id="sys_ptrace"),
         pytest.param("sys_admin", "unavailable", ALL, CHECKS, id="sys_admin"),
     ],
 )
-def test_one_right_is_missing(engine, tokens_file, tmp_path, right, kind, affected, undecided):
-    with service_without(engine, tokens_file, tmp_path, right) as service:
+def test_one_right_is_missing(engine, tokens_file, tmp_path, handle, right, kind, affected, undecided):
+    with service_without(engine, tokens_file, tmp_path, right, hidden=handle) as service:
         runner = service.ask("GET", "/readyz", caller=None).json["probe_runner"]
         said = answers(service)
     assert (runner["kind"], runner["missing"]) == (kind, [f"CAP_{right.upper()}"])
     assert naming(said, right) == affected
     assert {name for name in CHECKS if said[name]["verdict"] == "inconclusive"} == undecided
+    assert "Traceback" not in service.said()
+
+
+@pytest.mark.usefixtures("pair", "handle")
+def test_the_engines_handle_on_the_host_stands_in_for_the_right_to_look_at_its_process(engine, tokens_file, tmp_path):
+    with service_without(engine, tokens_file, tmp_path, "sys_ptrace") as service:
+        said = answers(service)
+    assert {name: said[name]["verdict"] for name in CHECKS} == dict.fromkeys(CHECKS, "reachable")
+    assert said["check from the host"]["measured"]["verdict"] == "reachable"
+    # Its firewall is still out of reach.
+    assert naming(said, "sys_ptrace") == ALL
     assert "Traceback" not in service.said()
 
 
