@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from bridgework.analysis.attachment import EngineState
 from bridgework.analysis.exposure.judge import Judge
 from bridgework.analysis.exposure.questions import (
-    TRANSPORTS,
     Origin,
     OriginKind,
     Question,
@@ -121,8 +120,7 @@ class _State:
             origins: Iterable[Origin] = (one for one in self._origins if self._is_asked(target, one, known))
             if not from_networks:
                 origins = (one for one in origins if one.kind is not OriginKind.NETWORK)
-            if target.protocol in TRANSPORTS:
-                yield from questions([target], origins)
+            yield from questions([target], origins)
 
     def _is_asked(self, target: Target, origin: Origin, known: set[str]) -> bool:
         is_new = origin.kind is OriginKind.NETWORK and origin.name not in known

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridgework.model.checks import Verdict
@@ -67,3 +69,54 @@ def test_where_another_station_answers_the_verdict_is_open():
 def test_where_the_source_has_the_address_as_well_the_verdict_is_open():
     prediction = predict(HERE, ask("host", WEB, ip_version=4), looked(*BOTH, more=("10.1.0.2",)))
     assert (prediction.verdict, codes(prediction)) == (Verdict.INCONCLUSIVE, ["duplicate-address"])
+
+
+def test_a_wrong_entry_of_the_destination_leads_its_answer_astray():
+    own = link(8, "eth0", "10.1.0.2", mac="02:00:00:00:00:02")
+    for address, expected in (("10.1.0.2", ["stale-neighbour"]), ("10.1.0.9", [])):
+        astray = looked(*BOTH, inside=(Neighbour(address, "02:00:00:00:00:99", "eth0", "permanent"),))
+        both = replace(astray, inside={**astray.inside, WEB.id: Observation(3, interfaces=(own,))})
+        prediction = predict(HERE, ask(WEB, CLIENT, ip_version=4), both)
+        assert codes(prediction) == expected
+        assert [found.component.name for found in prediction.findings] == ["client"] * len(expected)
+
+
+@pytest.mark.parametrize(("mac", "state", "expected"), [
+    ("02:00:00:00:00:99", "permanent", ["stale-neighbour"]),
+    ("02:00:00:00:00:aa", "permanent", []),  # that of the bridge
+    (None, "permanent", []),
+    ("02:00:00:00:00:99", "reachable", []),
+])  # fmt: skip
+def test_a_wrong_entry_of_the_source_for_its_gateway_leads_astray(mac, state, expected):
+    gateway = looked(*BOTH, inside=(Neighbour("10.1.0.1", mac, "eth0", state),))
+    prediction = predict(HERE, ask(CLIENT, "host", ip_version=4), gateway)
+    assert codes(prediction) == expected
+    assert all(found.remedy.actions and "10.1.0.1" in found.message for found in prediction.findings)
+    # Two containers of one bridge do not send to the gateway.
+    assert codes(predict(HERE, ask(CLIENT, WEB, ip_version=4), gateway)) == []
+
+
+def test_an_address_that_others_have_twice_does_not_matter():
+    twice = looked(*BOTH, more=("10.1.0.2",))
+    assert codes(predict(HERE, ask("host", CLIENT, ip_version=4), twice)) == []
+
+
+@pytest.mark.parametrize(("flags", "expected"), [((), ["link-down"]), (("up",), [])])
+def test_a_hosts_end_that_is_set_down_is_named_and_set_up(flags, expected):
+    inside = replace(link(7, "eth0", "10.1.0.3"), kind="veth", peer_index=9, flags=("up",))
+    outside = Interface(9, "veth9", "veth", None, 1500, "down", flags, (), master_index=4, peer_index=7)
+    host = Observation(1, interfaces=(link(4, LAB.bridge_name, *BOTH), outside))
+    facts = seen([(CLIENT, Observation(2, interfaces=(inside,)))], host=host)
+    prediction = predict(HERE, ask(CLIENT, WEB, ip_version=4), facts)
+    assert codes(prediction) == expected
+    for found in prediction.findings:
+        assert found.message == "veth9, the host's end of eth0 of client, is down."
+        assert found.remedy.commands == ("ip link set veth9 up",)
+
+
+def test_a_large_ping_without_any_way_is_not_told_to_be_too_large():
+    alone = container("alone")
+    question = ask(alone, "address:192.0.2.9", dont_fragment=True, payload_bytes=9000)
+    prediction = predict(world(LAB, alone), question)
+    assert prediction.verdict is Verdict.UNREACHABLE
+    assert "mtu-mismatch" not in codes(prediction)

@@ -135,11 +135,6 @@ class Delivered:
         )
 
 
-def loopback_fault(state: EngineState) -> Finding | None:
-    """Return why the host's own packets to itself do not arrive; ``None`` where they do."""
-    return next(link_layer.link_down(state.observations.host, "lo"), None)
-
-
 def origin_fault(state: EngineState, origin: Origin) -> Finding | None:
     """Return why a packet from the place does not come to the host, or its answer not back; ``None`` where it does."""
     host, snapshot, name = state.observations.host, state.snapshot, origin.interface
