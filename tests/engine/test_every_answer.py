@@ -7,7 +7,7 @@ import pytest
 from bridgework.app import create_app
 from bridgework.engine.client import EngineAddress
 from bridgework.settings import Settings
-from tests.support.api import Client, container, run, sweep_up
+from tests.support.api import WIDE, Client, container, run, sweep_up
 from tests.support.spec_validator import DOCUMENT, agreed, validate_line
 
 QUERIES = {"probeForPrometheus": "?source=one&destination=two"}
@@ -15,41 +15,44 @@ READS = [
     (operation["operationId"], path)
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
-    if method == "get" and "304" in operation["responses"] and "{name}" not in path
+    if method == "get" and "304" in operation["responses"]
 ]
 REHEARSED = [
     (operation["operationId"], method.upper(), path)
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
-    if method != "parameters"
-    and {"$ref": "#/components/parameters/DryRun"} in operation["parameters"]
-    and "{name}" not in path  # a kept set of expectations: tests/engine/test_expectations.py, tests/unit/http
+    if method != "parameters" and {"$ref": "#/components/parameters/DryRun"} in operation["parameters"]
 ]
 MAKING = {"connectContainer", "createContainer"}
 """Their 200 is another form of the answer; making something is a 201."""
+PAIR = {"source": {"container": "one"}, "destination": {"container": "two"}}
+MEET = {"name": "meet", "expect": "reachable", **PAIR}
 BODIES = {
     "createNetwork": {"name": "rehearsed"},
     "createContainer": container("rehearsed"),
     "connectContainer": {},
     "renameContainer": {"name": "renamed"},
+    "putExpectations": {"expectations": [{**MEET, "expect": "unreachable"}]},
 }
 
 
 @pytest.fixture(scope="module")
-def world(app):
-    """Two containers in a network, and a network that is empty."""
-    api = Client(app)
+def world(engine, tokens_file, tmp_path_factory):
+    """Two containers in a network, a network that is empty, and a kept set of expectations."""
+    settings = Settings(tokens_file=tokens_file, stop_grace_s=1, state_dir=tmp_path_factory.mktemp("state"), **WIDE)
+    api = Client(create_app(settings, EngineAddress(engine.docker_host)))
     for name in ("busy", "other"):
         api.post("/v1/networks", {"name": name}, status=201)
     for name in ("one", "two"):
         run(api, name, network_mode="busy")
+    api.put("/v1/expectations/kept", {"expectations": [MEET]})
     yield api
     sweep_up(api)
 
 
 @pytest.mark.parametrize(("name", "path"), READS, ids=[name for name, _ in READS])
 def test_a_read_answers_and_then_has_nothing_new(world, name, path):
-    url = path.format(network="busy", container="one") + QUERIES.get(name, "")
+    url = path.format(network="busy", container="one", name="kept") + QUERIES.get(name, "")
     etags = set()
     for _ in range(5):
         first = world.send("GET", url)
@@ -66,14 +69,18 @@ def test_a_read_answers_and_then_has_nothing_new(world, name, path):
 
 @pytest.mark.parametrize(("name", "method", "path"), REHEARSED, ids=[name for name, _, _ in REHEARSED])
 def test_a_rehearsal_answers_and_changes_nothing(world, name, method, path):
-    before = [world.get(f"/v1/{kind}") for kind in ("networks", "containers")]
+    before = everything(world)
     network = "other" if name in {"connectContainer", "deleteNetwork"} else "busy"
-    url = path.format(network=network, container="one") + "?dry_run=true"
+    url = path.format(network=network, container="one", name="kept") + "?dry_run=true"
     url += "&force=true" if name == "deleteContainer" else ""
     answer = world.send(method, url, BODIES.get(name))
     assert answer.status_code == (201 if name in MAKING else successes(path, method)), answer.get_data()
     assert answer.headers["Bridgework-Dry-Run"] == "true"
-    assert [world.get(f"/v1/{kind}") for kind in ("networks", "containers")] == before
+    assert everything(world) == before
+
+
+def everything(world):
+    return [world.get(path) for path in ("/v1/networks", "/v1/containers", "/v1/expectations/kept")]
 
 
 def successes(path, method):
@@ -125,10 +132,9 @@ def test_the_lines_of_a_change_are_sent_while_it_is_made(api):
 
 
 def test_checks_of_every_kind_answer_as_the_document_says(world):
-    pair = {"source": {"container": "one"}, "destination": {"container": "two"}}
-    world.post("/v1/connectivity/checks", pair)
+    world.post("/v1/connectivity/checks", PAIR)
     world.post("/v1/connectivity/matrix", {"network": "busy"})
-    world.post("/v1/connectivity/assertions", [{"name": "meet", "expect": "reachable", **pair}])
+    world.post("/v1/connectivity/assertions", [MEET])
 
 
 def test_changes_answer_what_they_made(api):
@@ -146,8 +152,6 @@ def test_changes_answer_what_they_made(api):
 
 
 WITHOUT_JSON = {"getReferencePage", "getConsole", "followEvents", "getMetrics", "probeForPrometheus"}
-OF_SETS = {"getExpectations", "putExpectations", "deleteExpectations", "listExpectationChanges"}
-"""Operations on a kept set of expectations, which this service has not: tests/unit/http/test_expectations.py."""
 LEAST_ANSWERS = 200
 
 
@@ -158,18 +162,18 @@ def test_both_documents_allow_two_hundred_answers_of_all_operations(world):
         for name in ("one", "two", "absent"):
             for operation, path in READS:
                 if "{network}" in path or "{container}" in path or network == name == "absent":
-                    world.send("GET", path.format(network=network, container=name) + QUERIES.get(operation, ""))
+                    url = path.format(network=network, container=name, name="kept")
+                    world.send("GET", url + QUERIES.get(operation, ""))
     for name, method, path in REHEARSED:
-        for network, one in (("busy", "one"), ("other", "two"), ("absent", "absent")):
-            url = path.format(network=network, container=one) + "?dry_run=true"
+        for network, one, kept in (("busy", "one", "kept"), ("other", "two", "kept"), ("absent",) * 3):
+            url = path.format(network=network, container=one, name=kept) + "?dry_run=true"
             world.send(method, url, BODIES.get(name))
     for path in ("/", "/livez", "/readyz", "/problems/port-taken", "/problems/absent"):
         world.send("GET", path)
-    pair = {"source": {"container": "one"}, "destination": {"container": "two"}}
     for protocol in ({"protocol": "icmp"}, {"protocol": "tcp", "port": 80}, {"protocol": "udp", "port": 53}):
-        world.post("/v1/connectivity/checks", {**pair, **protocol, "timeout_ms": 300})
+        world.post("/v1/connectivity/checks", {**PAIR, **protocol, "timeout_ms": 300})
     world.post("/v1/connectivity/matrix", {"network": "busy"})
-    world.post("/v1/connectivity/assertions", [{"name": "meet", "expect": "reachable", **pair}])
+    world.post("/v1/connectivity/assertions", [MEET])
     world.post("/v1/connectivity/queries", {"find": "sources", "of": {"container": "two"}})
     leave = {"method": "DELETE", "path": "/v1/networks/busy/endpoints/one"}
     world.post("/v1/plans", {"changes": [leave]})
@@ -180,4 +184,4 @@ def test_both_documents_allow_two_hundred_answers_of_all_operations(world):
         for path, item in DOCUMENT["paths"].items()
         for method, operation in item.items()
         if method != "parameters" and (method, path) not in answered
-    } == WITHOUT_JSON | OF_SETS
+    } == WITHOUT_JSON
