@@ -156,6 +156,8 @@ class Watch:
     def _predict(self) -> None:
         """Predict all expectations, and let those be due whose prediction is not as it was."""
         watched = list(self._watched.values())
+        # The signs came before the predictions are made, which may take longer than _BEFORE_S.
+        moment = time.monotonic()
         try:
             snapshot = self.services.engine.snapshot()
             predictions = predict_many(self.services, snapshot, [one.assertion.wanted for one in watched])
@@ -163,7 +165,6 @@ class Watch:
             self._note_away(error)
             return
         self._away_since = None
-        moment = time.monotonic()
         for one, predicted in zip(watched, predictions, strict=True):
             signature = _signature(predicted)
             if signature != one.signature:
