@@ -1,7 +1,7 @@
 """Changes at random: each change of a verdict is told, with its cause, and no other one is.
 
-``EXPECTATIONS_FAULTS``, ``_CONTAINERS``, ``_NETWORKS`` and ``_PAIRS`` scale it. With ``-s`` it
-prints the figures.
+``EXPECTATIONS_FAULTS``, ``_CONTAINERS``, ``_NETWORKS``, ``_PAIRS`` and ``_SETS`` scale it, and
+``_SEED`` is the seed of all that is random. With ``-s`` it prints the figures.
 """
 
 import os
@@ -35,9 +35,14 @@ def state():
         yield Path(folder)
 
 
+def a_world(service, engine):
+    sizes = scale("CONTAINERS", 8), scale("NETWORKS", 3), scale("PAIRS", 48), scale("SETS", 2)
+    return World(service, engine, scale("SEED", 7), *sizes)
+
+
 def test_every_change_is_told_with_its_cause(engine, make_service, state):
     with make_service(state, workers=2) as service:
-        world = World(service, engine, 7, scale("CONTAINERS", 8), scale("NETWORKS", 3), scale("PAIRS", 48))
+        world = a_world(service, engine)
         tally = Tally()
         try:
             world.begin()
@@ -69,11 +74,11 @@ def test_a_watch_that_sees_nothing_costs_little(engine, make_service, state):
     """Only the figures: the processor's time of a service with expectations, beside the same one without."""
     seconds = scale("IDLE_S", 20)
     with make_service(state) as service:
-        world = World(service, engine, 7, scale("CONTAINERS", 8), scale("NETWORKS", 3), scale("PAIRS", 48))
+        world = a_world(service, engine)
         try:
             world.begin()
             figures = {"with": measured(service, seconds)}
-            world.ask("DELETE", "/v1/expectations/world")
+            world.keep_nothing()
             figures["without"] = measured(service, seconds)
         finally:
             world.end()

@@ -102,14 +102,15 @@ class Tally:
 
 
 class World:
-    """Containers on networks, the service, and one set of expectations about them."""
+    """Containers on networks, the service, and sets of expectations about them."""
 
-    def __init__(self, service, engine, seed, containers, networks, pairs):
+    def __init__(self, service, engine, seed, containers, networks, pairs, sets):
         self.service, self.engine, self.raw = service, engine, Raw(engine)
         self.dice = random.Random(seed)
         self.networks = [f"world{number}" for number in range(networks)]
         self.home = {f"c{number}": self.networks[number % networks] for number in range(containers)}
         self.pairs = pairs
+        self.sets = [f"/v1/expectations/world{number}" for number in range(sets)]
         self.expectations = []
         self.rules = []
         self.seen = set()
@@ -132,12 +133,17 @@ class World:
             expect = "reachable" if a == HOST or self.home[a] == self.home[b] else "unreachable"
             self.expectations.append(Expectation(a, b, kind, expect))
         self.keep()
-        until(lambda: self.ask("GET", "/v1/expectations/world")["unknown"] == 0, 120, "the first measurement")
+        until(lambda: "unknown" not in self.statuses().values(), 120, "the first measurement")
         self.news()
 
     def keep(self):
-        body = {"expectations": [one.body for one in self.expectations], "every_s": 3600}
-        return self.ask("PUT", "/v1/expectations/world", body)
+        for at, path in enumerate(self.sets):
+            part = self.expectations[at :: len(self.sets)]
+            self.ask("PUT", path, {"expectations": [one.body for one in part], "every_s": 3600})
+
+    def keep_nothing(self):
+        for path in self.sets:
+            self.ask("DELETE", path)
 
     def end(self):
         for _, undo in self.rules:
@@ -150,14 +156,18 @@ class World:
     # -- what is told, and what is true --------------------------------------------------------------------------
 
     def news(self):
-        """The changes since the last call, the oldest first."""
+        """The changes since the last call, the oldest of each set first."""
+        found = [one for path in self.sets for one in self._news_of(path)]
+        self.seen |= {one["id"] for one in found}
+        return found
+
+    def _news_of(self, path):
         found, cursor = [], ""
         while cursor is not None:
-            page = self.ask("GET", f"/v1/expectations/world/changes?limit=200{cursor and f'&cursor={cursor}'}")
+            page = self.ask("GET", f"{path}/changes?limit=200{cursor and f'&cursor={cursor}'}")
             new = [one for one in page["items"] if one["id"] not in self.seen]
             found += new
             cursor = page["next_cursor"] if len(new) == len(page["items"]) else None
-        self.seen |= {one["id"] for one in found}
         return found[::-1]
 
     def settled_news(self):
@@ -166,12 +176,12 @@ class World:
         while True:
             time.sleep(QUIET_S)
             new = self.news()
-            if not new and found is not None:
+            if not new:
                 return found
             found += new
 
     def statuses(self):
-        return {one["name"]: one["status"] for one in self.ask("GET", "/v1/expectations/world")["expectations"]}
+        return {one["name"]: one["status"] for path in self.sets for one in self.ask("GET", path)["expectations"]}
 
     def truth(self):
         """Whether each expectation is met on the wire now, by its name."""
