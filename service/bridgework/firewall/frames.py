@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from bridgework.firewall.nft_json import LazyRules, NamedSets
-from bridgework.firewall.ruleset import Packet, Rule
+from bridgework.firewall.ruleset import Effect, Packet, Rule
 from bridgework.model.trace import TABLE_PREFIX
 
 _MAX_DEPTH = 16
+
+# How a packet leaves a chain: for good, or back to the chain that called it.
+_ACCEPTED, _BACK = "accepted", "back"
+_NO_WAY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +79,43 @@ def _chains(objects: list[Any]) -> Iterator[FrameChain]:
 
 
 def drop_of(chain: FrameChain, packet: Packet) -> Drop | None:
-    """Return the first rule of the chain that drops the packet, or may drop it; ``None`` where none does."""
-    ended, drop = _walked(chain, chain.rules, packet, 0)
-    if drop is not None or ended or chain.accepts:
-        return drop
-    return Drop(chain, None, is_certain=True)
+    """Return what drops the packet for certain, else the first rule that may drop it; ``None`` where none does."""
+    ways, drop = _walked(chain, chain.rules, packet, 0)
+    if _BACK in ways and not chain.accepts:
+        return _named(drop, Drop(chain, None, is_certain=ways == {_BACK}))
+    return drop
 
 
-def _walked(chain: FrameChain, rules: Sequence[Rule], packet: Packet, depth: int) -> tuple[bool, Drop | None]:
-    """Return whether the walk ends here, and the drop that was met."""
-    possible: Drop | None = None
+def _walked(chain: FrameChain, rules: Sequence[Rule], packet: Packet, depth: int) -> tuple[frozenset[str], Drop | None]:
+    """Return how the packet may leave the chain unless it is dropped there, and the drop that was met."""
+    ways, drop = _NO_WAY, None
     for rule in rules:
         applies = rule.applies(packet)
         if applies is False:
             continue
         for effect in rule.effects:
-            if effect.kind == "drop":
-                possible = possible or Drop(chain, rule, is_certain=applies is True)
-                if applies:
-                    return True, possible
-            elif effect.kind in {"jump", "goto"} and depth < _MAX_DEPTH:
-                ended, inner = _walked(chain, chain.others.get(effect.chain, ()), packet, depth + 1)
-                certain = inner is not None and inner.is_certain and applies is True
-                possible = possible or (Drop(chain, inner.rule, is_certain=certain) if inner is not None else None)
-                if applies and ended:
-                    return True, possible
-            elif applies and effect.kind in {"accept", "return"}:
-                return effect.kind == "accept", possible
-    return False, possible
+            left, onward, met = _done(chain, rule, effect, packet, depth)
+            if met is not None:
+                drop = _named(drop, replace(met, is_certain=met.is_certain and applies is True and not ways))
+            ways |= left
+            if applies and not onward:
+                return ways, drop
+    return ways | {_BACK}, drop
+
+
+def _done(
+    chain: FrameChain, rule: Rule, effect: Effect, packet: Packet, depth: int
+) -> tuple[frozenset[str], bool, Drop | None]:
+    """Return how a packet leaves the chain by an effect, whether it may come to the next rule, and the drop."""
+    if effect.kind in {"jump", "goto"} and depth < _MAX_DEPTH:
+        ways, drop = _walked(chain, chain.others.get(effect.chain, ()), packet, depth + 1)
+        # A goto leaves no place to come back to: its chain returns to the caller of this one (nft_do_chain).
+        return (ways, False, drop) if effect.kind == "goto" else (ways - {_BACK}, _BACK in ways, drop)
+    if effect.kind == "drop":
+        return _NO_WAY, False, Drop(chain, rule, is_certain=True)
+    left = {"accept": _ACCEPTED, "return": _BACK}.get(effect.kind)
+    return (_NO_WAY, True, None) if left is None else (frozenset({left}), False, None)
+
+
+def _named(earlier: Drop | None, later: Drop) -> Drop:
+    return later if earlier is None or (later.is_certain and not earlier.is_certain) else earlier

@@ -65,13 +65,24 @@ def test_each_line_of_a_dump_is_a_document_of_its_own():
         ([[TO_SSH, ACCEPT], [DROP]], [], None),
         ([[TO_SSH, RETURN], [DROP]], [], None),
         ([[SOMETIMES, DROP]], [], ("limit drop", False)),
-        ([[SOMETIMES, DROP], [TO_SSH, DROP]], [], ("limit drop", False)),
-        ([[SOMETIMES, ACCEPT], [DROP]], [], ("drop", True)),
+        ([[SOMETIMES, DROP], [TO_SSH, DROP]], [], ("tcp dport 22 drop", True)),
+        ([[SOMETIMES, DROP], [SOMETIMES, jump()]], [[DROP]], ("limit drop", False)),
+        ([[SOMETIMES, ACCEPT], [DROP]], [], ("drop", False)),
+        ([[SOMETIMES, ACCEPT], [ACCEPT]], [], None),
         ([[TO_SSH, jump()]], [[DROP]], ("drop", True)),
         ([[TO_SSH, jump("goto")]], [[DROP]], ("drop", True)),
         ([[TO_SSH, jump()], [DROP]], [[ACCEPT]], None),
         ([[TO_SSH, jump()], [DROP]], [[RETURN]], ("drop", True)),
         ([[SOMETIMES, jump()]], [[DROP]], ("drop", False)),
+        # A goto does not come back, not even to the next rule of the base chain.
+        ([[TO_SSH, jump("goto")], [DROP]], [], None),
+        ([[TO_SSH, jump("goto")], [DROP]], [[RETURN]], None),
+        ([[SOMETIMES, jump("goto")], [TO_SSH, DROP]], [], ("tcp dport 22 drop", False)),
+        ([[TO_SSH, jump()], [DROP]], [[jump("goto", "empty")]], ("drop", True)),
+        # What a called chain may accept or may leave open stays open for the rules of its caller.
+        ([[TO_SSH, jump()], [DROP]], [[SOMETIMES, ACCEPT]], ("drop", False)),
+        ([[TO_SSH, jump()], [DROP]], [[SOMETIMES, RETURN], [ACCEPT]], ("drop", False)),
+        ([[TO_SSH, jump()], [DROP]], [[SOMETIMES, RETURN]], ("drop", True)),
         ([[TO_SSH, jump(target="missing")]], [[DROP]], None),
     ],
 )
@@ -87,6 +98,15 @@ def test_chains_that_call_each_other_end():
     assert answer(SSH, [jump()], inner=[[jump()], [TO_SSH, DROP]]) == ("tcp dport 22 drop", True)
 
 
-@pytest.mark.parametrize(("rules", "expected"), [([], ("its policy is drop", True)), ([[TO_SSH, ACCEPT]], None)])
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([], ("its policy is drop", True)),
+        ([[TO_SSH, ACCEPT]], None),
+        ([[SOMETIMES, ACCEPT]], ("its policy is drop", False)),
+        ([[SOMETIMES, DROP]], ("its policy is drop", True)),
+        ([[TO_SSH, jump("goto")], [ACCEPT]], ("its policy is drop", True)),
+    ],
+)
 def test_the_policy_drops_what_no_rule_decides(rules, expected):
     assert answer(SSH, *rules, policy="drop") == expected
