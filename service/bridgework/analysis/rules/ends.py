@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridgework.analysis.attachment import IPV4, Attachment, Condition
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, interface_of_endpoint
-from bridgework.analysis.routing import Way
+from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import Situation
 from bridgework.explanations.remedies import container_reference, reconnect
 from bridgework.model.actions import RestartContainer
@@ -21,9 +21,11 @@ class End:
     """A container at one end of the way, in the network through which the packet leaves it or arrives.
 
     ``link`` is its interface inside, ``port`` the host's end of that. ``is_source`` says at which end it is.
+    ``candidate`` is the address that the packet goes to.
     """
 
     is_source: bool
+    candidate: Candidate
     container: Container
     network: Network
     endpoint: Endpoint
@@ -52,18 +54,20 @@ def ends_of(situation: Situation) -> Iterator[End]:
     for is_source, attachment, network in sides:
         if attachment is None or network is None or attachment.condition is not Condition.NETWORKED:
             continue
-        end = _end(situation, attachment, network, is_source=is_source)
+        end = _end(situation, candidate, attachment, network, is_source=is_source)
         if end is not None:
             yield end
 
 
-def _end(situation: Situation, attachment: Attachment, network: Network, *, is_source: bool) -> End | None:
+def _end(
+    situation: Situation, candidate: Candidate, attachment: Attachment, network: Network, *, is_source: bool
+) -> End | None:
     seen, endpoint = situation.observed(attachment), endpoint_on(attachment, network.id)
     if seen is None or endpoint is None or attachment.owner is None:
         return None
     link = interface_of_endpoint(seen, endpoint)
     port = host_end_of(situation.observations, link) if link is not None else None
-    return End(is_source, attachment.owner, network, endpoint, seen, link, port)
+    return End(is_source, candidate, attachment.owner, network, endpoint, seen, link, port)
 
 
 def reconnection(situation: Situation, end: End) -> Remedy:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridgework.analysis.attachment import IPV4
-from bridgework.analysis.routing import Way
+from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, of_container
 from bridgework.analysis.rules.ends import End, ends_of
 from bridgework.analysis.rules.own_rules import source_of
@@ -40,32 +40,29 @@ def frame_rule_drops(situation: Situation) -> Findings:
     candidate = situation.candidate
     if candidate is None or candidate.way in {Way.LOCAL, Way.NO_ROUTE}:
         return
-    packets = _packets(situation)
-    for place in _places(situation):
+    packets = _packets(situation, candidate)
+    for place in _places(situation, candidate):
         for chain in frame_chains(place.seen.frame_rules or ""):
-            drop = _drop(situation, place, chain, packets)
+            drop = _drop(situation, candidate, place, chain, packets)
             if drop is not None:
                 yield finding_of(drop, place.end)
 
 
-def _packets(situation: Situation) -> tuple[Packet, Packet]:
+def _packets(situation: Situation, candidate: Candidate) -> tuple[Packet, Packet]:
     """Return the packet and its answer."""
-    candidate = situation.candidate
-    if candidate is None:
-        raise ValueError("without an address there is no packet")
     protocol = situation.transport or ("icmp" if candidate.version == IPV4 else "ipv6-icmp")
     port, source = (situation.port if situation.transport else None), source_of(situation)
     there = Packet(candidate.version, protocol, source, candidate.address, destination_port=port)
     return there, Packet(candidate.version, protocol, candidate.address, source or "", source_port=port)
 
 
-def _places(situation: Situation) -> Iterator[_Place]:
+def _places(situation: Situation, candidate: Candidate) -> Iterator[_Place]:
     ends = tuple(ends_of(situation))
     for end in ends:
         if end.link is not None:
             yield _Place(end, end.seen, {end.link.name: "egress" if end.is_source else "ingress"})
-    host, candidate = situation.observations.host, situation.candidate
-    if host is None or candidate is None:
+    host = situation.observations.host
+    if host is None:
         return
     devices = {end.port.name: "ingress" if end.is_source else "egress" for end in ends if end.port is not None}
     if candidate.is_outside:
@@ -75,15 +72,15 @@ def _places(situation: Situation) -> Iterator[_Place]:
     yield _Place(None, host.observation, devices)
 
 
-def _drop(situation: Situation, place: _Place, chain: FrameChain, packets: tuple[Packet, Packet]) -> Drop | None:
+def _drop(
+    situation: Situation, candidate: Candidate, place: _Place, chain: FrameChain, packets: tuple[Packet, Packet]
+) -> Drop | None:
     there, back = packets
     if chain.family == "arp":
         # ARP alone passes here, and only where a question has no answer it may be because of a rule.
         return drop_of(chain, there) if there.version == IPV4 and _asks_in_vain(situation, place) else None
     if chain.family == "bridge":
-        candidate = situation.candidate
-        direct = candidate is not None and candidate.way is Way.DIRECT
-        within = direct and not situation.source.is_host and candidate is not None and not candidate.is_host
+        within = candidate.way is Way.DIRECT and not situation.source.is_host and not candidate.is_host
         if place.end is not None or chain.hook not in (_WITHIN_BRIDGE if within else _THROUGH_HOST):
             return None
         return drop_of(chain, there) or drop_of(chain, back)

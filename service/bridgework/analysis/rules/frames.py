@@ -51,9 +51,9 @@ def _of_end(situation: Situation, end: End) -> Iterator[Finding]:
     # A link that is down has lost addresses and states because of that, and has a finding of its own.
     if end.link is None or "up" not in end.link.flags:
         return
-    found = [*_disabled(situation, end, end.link)] or [*_addresses(situation, end, end.link)]
+    missing = [*_disabled(end, end.link)] or [*_addresses(situation, end, end.link)]
     # Without its address the kernel neither asks nor answers, whatever else is set.
-    yield from found or _discovery(situation, end, end.link)
+    yield from missing or _discovery(situation, end, end.link)
     for link, whose in ((end.link, end.container.name), (end.port, "the host")):
         if link is not None and link.queue in _DROPS_ALL:
             yield _queue(end, link, whose)
@@ -69,9 +69,8 @@ def _bridge_is_up(situation: Situation, port: Interface) -> bool:
     return bridge is None or not bridge.is_set_down
 
 
-def _disabled(situation: Situation, end: End, link: Interface) -> Iterator[Finding]:
-    candidate = situation.candidate
-    if candidate is not None and candidate.version == IPV6 and link.ipv6_disabled:
+def _disabled(end: End, link: Interface) -> Iterator[Finding]:
+    if end.candidate.version == IPV6 and link.ipv6_disabled:
         sysctl = f"net.ipv6.conf.{link.name}.disable_ipv6"
         message = f"IPv6 is off on {link.name} of {end.container.name}: {sysctl} is 1."
         evidence = {"interface": link.name, "sysctl": sysctl, "value": 1}
@@ -81,20 +80,20 @@ def _disabled(situation: Situation, end: End, link: Interface) -> Iterator[Findi
 
 def _addresses(situation: Situation, end: End, link: Interface) -> Iterator[Finding]:
     """Find an address that the engine gave the container, and that no interface has, or with another prefix length."""
-    candidate = situation.candidate
-    given = end.address(candidate.version) if candidate is not None else None
-    if candidate is None or given is None or not version_of(given) or end.seen.interfaces is None:
+    version = end.candidate.version
+    given = end.address(version)
+    if given is None or not version_of(given):
         return
-    held = [address for one in end.seen.interfaces for address in one.addresses]
+    held = [address for one in end.seen.interfaces or () for address in one.addresses]
     own = next((one for one in held if ip_address(one.address) == ip_address(given)), None)
-    has = [f"{a.address}/{a.prefix_len}" for a in link.addresses if version_of(a.address) == candidate.version]
-    usable = [a for a in link.addresses if version_of(a.address) == candidate.version and a.scope == "global"]
+    has = [f"{a.address}/{a.prefix_len}" for a in link.addresses if version_of(a.address) == version]
+    usable = [a for a in link.addresses if version_of(a.address) == version and a.scope == "global"]
     evidence = {"address": given, "interface": link.name, "addresses": has}
     component, remedy = of_container(end.container), reconnection(situation, end)
     if own is None:
         message = (
             f"{end.container.name} does not have its address {given} on {end.network.name}: {link.name} has "
-            f"{' and '.join(has) or f'no IPv{candidate.version} address'}."
+            f"{' and '.join(has) or f'no IPv{version} address'}."
         )
         # A source that has another address sends from that one.
         severity = Severity.WARNING if end.is_source and usable else None
@@ -122,7 +121,7 @@ def _prefix_length(network: Network, address: str) -> int | None:
 def _discovery(situation: Situation, end: End, link: Interface) -> Iterator[Finding]:
     """Find an interface that takes no part in ARP or neighbour discovery."""
     # A macvlan or ipvlan in a mode of layer 3 has no ARP by design.
-    if situation.candidate is None or end.network.bridge_name is None:
+    if end.network.bridge_name is None:
         return
     whose = f"{link.name} of {end.container.name}"
     if "no-arp" in link.flags:
@@ -130,7 +129,7 @@ def _discovery(situation: Situation, end: End, link: Interface) -> Iterator[Find
         yield _silent(
             of_container(end.container), message, {"interface": link.name, "flag": "NOARP"}, end.new_namespace
         )
-    elif situation.candidate.version == IPV4 and link.arp_ignore == _NEVER and _is_unresolved(situation, end):
+    elif end.candidate.version == IPV4 and link.arp_ignore == _NEVER and _is_unresolved(situation, end):
         sysctl = f"net.ipv4.conf.{link.name}.arp_ignore"
         evidence = {"interface": link.name, "sysctl": sysctl, "value": link.arp_ignore}
         message = f"{whose} answers no ARP question: {sysctl} is {link.arp_ignore}."
@@ -143,14 +142,11 @@ def _silent(component: Component, message: str, evidence: dict[str, object], rem
 
 def _is_unresolved(situation: Situation, end: End) -> bool:
     """Whether the station that sends to this end was seen without an answer to its question for the MAC address."""
-    candidate = situation.candidate
-    if candidate is None:
-        return False
     other = next((one for one in ends_of(situation) if one.is_source is not end.is_source), None)
     host = situation.observations.host
-    direct = candidate.way is Way.DIRECT and other is not None
+    direct = end.candidate.way is Way.DIRECT and other is not None
     seen = other.seen if other is not None and direct else host.observation if host is not None else None
-    return _has_no_answer(seen.neighbours if seen is not None else None, end.address(candidate.version))
+    return _has_no_answer(seen.neighbours if seen is not None else None, end.address(end.candidate.version))
 
 
 def _has_no_answer(neighbours: Sequence[Neighbour] | None, address: str | None) -> bool:
@@ -186,9 +182,7 @@ def _port(situation: Situation, end: End, link: Interface, port: BridgePort) -> 
 
 
 def _settings(situation: Situation, end: End, link: Interface, port: BridgePort) -> Iterator[tuple[str, str, str]]:
-    candidate = situation.candidate
-    if candidate is None:
-        return
+    candidate = end.candidate
     if port.state != "forwarding":
         yield "state", port.state, "forwards nothing"
         return
