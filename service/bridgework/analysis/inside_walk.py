@@ -1,4 +1,4 @@
-"""The way of a packet inside the namespace of the container that it is delivered to, and of its answer out of there.
+"""The way of a packet inside the namespace of a container, and of its answer: one walk for every view that asks.
 
 The same walk as that of the host leads through the rules there (``host_walk``), and the same lookup through the policy
 rules and routes (``route_lookup``).
@@ -6,135 +6,132 @@ rules and routes (``route_lookup``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
-from ipaddress import ip_address
 from itertools import chain
 
-from bridgework.analysis.attachment import EngineState, parsed
-from bridgework.analysis.endpoint_links import interface_of_endpoint
+from bridgework.analysis.attachment import parsed
 from bridgework.analysis.frames import Device, answered, drop_on_the_way, incoming, outgoing
 from bridgework.analysis.host_rules import ruleset_of_host
 from bridgework.analysis.host_walk import HostWalk, Walked
-from bridgework.analysis.route_lookup import RouteLookup
-from bridgework.analysis.routing import host_address_on, subnet_of
-from bridgework.analysis.rules.ends import End
+from bridgework.analysis.route_lookup import Decision, RouteLookup
+from bridgework.analysis.rules.base import Situation, once_for_each
+from bridgework.analysis.rules.ends import End, ends_of, packet_at
 from bridgework.firewall.frames import Drop
 from bridgework.firewall.ruleset import Packet
 from bridgework.firewall.simulate import Route
-from bridgework.model.observations import FirewallRules, Observation, RouteQuestion
-from bridgework.model.snapshot import Network
+from bridgework.model.observations import FirewallRules, RouteAnswer, RouteQuestion
 
-# Docker's rules for its name server concern no packet from outside.
+# Docker's rules for its name server concern no packet that leaves the namespace or comes into it.
 _NO_RULES = FirewallRules((), (), "")
-
-
-class WayBack(StrEnum):
-    """Where the answer of a container goes. ``UNKNOWN``: to a gateway of which it is not known what it does."""
-
-    RETURNS = "returns"
-    DROPPED = "dropped"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """The way of a packet in the container's namespace, and of its answer.
+    """The way of a packet and of its answer in the container at one end of the way.
 
-    ``drop`` is a rule for frames that stops one of them. ``is_held`` says whether the namespace has the packet's
-    destination. ``returns_by`` is the bridge of the network by which the answer comes back to the host.
+    ``packet`` is as it comes in there, or as it is sent. ``walked`` is the way through the rules, ``None`` where these
+    were not read. ``drop`` is a rule for frames that stops the packet or its answer. ``is_held`` says whether the
+    namespace has the packet's destination.
+
+    ``decision`` is what sends the packet out of the source, or the answer out of the destination; ``None`` where no
+    route is left, and where the routes were not read. ``refused`` is the filter of the reverse path that drops a packet
+    which comes in.
     """
 
-    walked: Walked
+    end: End
+    packet: Packet
+    walked: Walked | None
     drop: Drop | None
     is_held: bool
-    way_back: WayBack
-    returns_by: str | None
+    decision: Decision | None
+    refused: RouteAnswer | None
 
 
-@dataclass(frozen=True, slots=True)
-class InsideRoutes:
-    """What the simulation asks about routes, answered for a container's namespace."""
+class InsideWalk:
+    """Leads packets out of the container at the source's end of a way, or into the one at the destination's end.
 
-    seen: Observation
+    It also answers what the simulation asks about routes, for that namespace.
+    """
+
+    def __init__(self, end: End) -> None:
+        """Sort the routes of the namespace once for all packets."""
+        seen = end.seen
+        self._end = end
+        self._own = frozenset(address.address for link in seen.interfaces or () for address in link.addresses)
+        self._rules = _NO_RULES if seen.own_rules is False else seen.firewall
+        self._lookup = RouteLookup(seen.routing) if seen.routing is not None else None
+
+    def sees_all(self, version: int) -> bool:
+        """Return whether everything was read that decides about a packet of the IP version."""
+        seen = self._end.seen
+        read = None not in (self._rules, self._lookup, seen.interfaces, seen.frame_rules)
+        return read and self._rules is not None and ruleset_of_host(self._rules, version) is not None
+
+    def walk(self, packet: Packet) -> Inside:
+        """Lead the packet and its answer through the rules and routes of the namespace.
+
+        A container has a connection table of its own, so that translations of the host mean nothing there.
+        """
+        end, device = self._end, Device(self._end.link.name if self._end.link is not None else "")
+        ends = packet.source, packet.destination, packet.source_port, packet.destination_port
+        packet = Packet(packet.version, packet.protocol, *ends, incoming=None if end.is_source else device.name)
+        answer = answered(packet)
+        frames = (
+            chain(outgoing(device, packet), incoming(device, answer))
+            if end.is_source
+            else chain(incoming(device, packet), outgoing(device, answer))
+        )
+        return Inside(
+            end,
+            packet,
+            self._walked(packet),
+            drop_on_the_way(end.seen.frame_rules, frames),
+            self.is_local(packet.destination),
+            self._decision(packet if end.is_source else answer),
+            None if end.is_source else self._refused(packet),
+        )
+
+    def _walked(self, packet: Packet) -> Walked | None:
+        ruleset = ruleset_of_host(self._rules, packet.version) if self._rules is not None else None
+        if ruleset is None:
+            return None
+        walk = HostWalk(ruleset, self)
+        return walk.sent(packet) if self._end.is_source else walk.received(packet)
+
+    def _decision(self, packet: Packet) -> Decision | None:
+        # Where the packet came from is not always known, and then neither is where its answer goes.
+        known = self._lookup is not None and packet.destination
+        return self._lookup.decide(_question(packet)) if known and self._lookup is not None else None
+
+    def _refused(self, packet: Packet) -> RouteAnswer | None:
+        answer = self._lookup.answer(_question(packet)) if self._lookup is not None else None
+        return answer if answer is not None and answer.reverse_path_filter is not None else None
 
     def is_local(self, address: str) -> bool:
         """Return whether an interface of the namespace has the address."""
         own = parsed(address)
-        if own is None or own.is_loopback:
-            return True
-        return any(address == held.address for interface in self.seen.interfaces or () for held in interface.addresses)
+        return own is None or own.is_loopback or address in self._own
 
-    def route(self, packet: Packet) -> Route | None:
-        """Return whether the packet is for the namespace itself; by which interface others leave is not asked."""
-        return Route(None, packet.destination) if self.is_local(packet.destination) else Route("")
+    def route(self, packet: Packet) -> Route:
+        """Return whether the packet is for the namespace itself. Others leave by the interface of the network."""
+        if self.is_local(packet.destination):
+            return Route(None, packet.destination)
+        link = self._end.link
+        return Route(link.name if link is not None else "", self._end.address(packet.version))
 
     def filters_bridged(self, version: int) -> bool:  # noqa: ARG002 (a container is no bridge)
         """Return whether packets within a bridge meet the rules."""
         return False
 
 
-def walk_inside(state: EngineState, end: End, lookup: RouteLookup | None, packet: Packet) -> Inside | None:
-    """Return the way of a packet inside the container at the end of the way; ``None`` where that was not seen.
-
-    ``lookup`` answers for the routes of its namespace. ``packet`` is what the host delivers. A container has a
-    connection table of its own, so that translations of the host mean nothing there.
-    """
-    seen = end.seen
-    rules = _NO_RULES if seen.own_rules is False else seen.firewall
-    if rules is None or seen.interfaces is None or lookup is None or seen.frame_rules is None:
-        return None
-    ruleset = ruleset_of_host(rules, packet.version)
-    if ruleset is None:
-        return None
-    device = Device(end.link.name if end.link is not None else "")
-    ends = packet.source, packet.destination, packet.source_port, packet.destination_port
-    arriving = Packet(packet.version, packet.protocol, *ends, incoming=device.name)
-    routes = InsideRoutes(seen)
-    drop = drop_on_the_way(seen.frame_rules, chain(incoming(device, arriving), outgoing(device, answered(arriving))))
-    way_back = _way_back(state, end, arriving, lookup)
-    return Inside(HostWalk(ruleset, routes).received(arriving), drop, routes.is_local(packet.destination), *way_back)
-
-
-def _way_back(state: EngineState, end: End, packet: Packet, lookup: RouteLookup) -> tuple[WayBack, str | None]:
-    """Return what the namespace's routes do with the answer, and the bridge by which it comes to the host."""
-    home = end.network
-    # docker-proxy's own packets have no source yet, and come from the host's address on the bridge.
-    client = packet.source or host_address_on(state.snapshot, home, packet.version)
-    if client is None:
-        return WayBack.RETURNS, home.bridge_name
+def _question(packet: Packet) -> RouteQuestion:
     ports = packet.source_port, packet.destination_port
-    there = RouteQuestion(packet.version, packet.destination, client, packet.incoming, None, 0, packet.protocol, *ports)
-    refused = lookup.answer(there)
-    if refused is not None and refused.reverse_path_filter is not None:
-        return WayBack.DROPPED, None
-    back = RouteQuestion(packet.version, client, packet.destination, None, None, 0, packet.protocol, *reversed(ports))
-    decision = lookup.decide(back)
-    if decision is None or decision.route is None or decision.dead_end is not None:
-        return WayBack.DROPPED, None
-    if decision.is_local:
-        return WayBack.DROPPED, None  # the client has an address of the container
-    networks = _networks_of(state, end, decision.route.interfaces)
-    gateway = decision.route.gateway
-    for network in networks:
-        own = host_address_on(state.snapshot, network, packet.version)
-        if gateway == own or (gateway is None and _is_on(network, client)):
-            return WayBack.RETURNS, network.bridge_name
-    return WayBack.UNKNOWN, None
+    return RouteQuestion(
+        packet.version, packet.destination, packet.source, packet.incoming, None, 0, packet.protocol, *ports
+    )
 
 
-def _networks_of(state: EngineState, end: End, interfaces: Iterable[str]) -> list[Network]:
-    """Return the bridge networks that the interfaces of the container are in."""
-    names, found = set(interfaces), []
-    for endpoint in end.container.endpoints:
-        interface = interface_of_endpoint(end.seen, endpoint)
-        network = state.snapshot.networks_by_id.get(endpoint.network_id)
-        if interface is not None and interface.name in names and network is not None and network.bridge_name:
-            found.append(network)
-    return found
-
-
-def _is_on(network: Network, address: str) -> bool:
-    subnets = (subnet_of(pool) for pool in network.pools)
-    return any(subnet is not None and ip_address(address) in subnet for subnet in subnets)
+@once_for_each
+def insides_of(situation: Situation) -> tuple[Inside, ...]:
+    """Return the way of the packet in the container at each end that was seen, the source first."""
+    return tuple(InsideWalk(end).walk(packet_at(situation, end)) for end in ends_of(situation))

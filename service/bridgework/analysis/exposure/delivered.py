@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from itertools import chain
 
 from bridgework.analysis import link_layer
 from bridgework.analysis.attachment import EngineState, parsed, version_of
+from bridgework.analysis.endpoint_links import interface_of_endpoint
 from bridgework.analysis.exposure.questions import Origin
 from bridgework.analysis.exposure.reasons import (
     ADDRESS,
@@ -25,8 +27,8 @@ from bridgework.analysis.exposure.reasons import (
 )
 from bridgework.analysis.frames import Device, Frame, answered, drop_on_the_way, incoming, outgoing, switched
 from bridgework.analysis.host_rules import BRIDGE_FILTER
-from bridgework.analysis.inside_walk import Inside, WayBack, walk_inside
-from bridgework.analysis.route_lookup import RouteLookup
+from bridgework.analysis.inside_walk import Inside, InsideWalk
+from bridgework.analysis.routing import host_address_on, subnet_of
 from bridgework.analysis.rules.delivery import delivery_fault, delivery_to
 from bridgework.analysis.rules.ends import End, ends_of
 from bridgework.analysis.rules.frame_rules import finding_of
@@ -34,7 +36,7 @@ from bridgework.analysis.rules.listener import takes
 from bridgework.firewall.frames import Drop
 from bridgework.firewall.ruleset import Packet
 from bridgework.model.checks import Finding
-from bridgework.model.snapshot import Container
+from bridgework.model.snapshot import Container, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,7 @@ class Delivered:
 
     def __init__(self, state: EngineState, *, looked_inside: bool) -> None:
         self._state, self._looked_inside = state, looked_inside
-        self._ends: dict[str, tuple[End | None, Finding | None]] = {}
-        self._lookups: dict[str, RouteLookup | None] = {}
+        self._ends: dict[str, tuple[End | None, InsideWalk | None, Finding | None]] = {}
         self._arrivals: dict[tuple[object, ...], Arrival] = {}
 
     def arrival(self, container: Container, packet: Packet) -> Arrival:
@@ -72,29 +73,30 @@ class Delivered:
         return self._arrivals[key]
 
     def _arrival(self, container: Container, packet: Packet) -> Arrival:
-        end, fault = self._end_at(packet.destination)
-        inside = walk_inside(self._state, end, self._lookup(end), packet) if end is not None else None
-        listening = self._listens(container, packet if inside is None else inside.walked.there.packet)
+        end, walk, fault = self._end_at(packet.destination)
+        inside = walk.walk(self._from_host(end, packet)) if end and walk and walk.sees_all(packet.version) else None
+        walked = inside.walked if inside is not None else None
+        listening = self._listens(container, packet if walked is None else walked.there.packet)
         if fault is not None:
             return Arrival(Stop(LINK, finding=fault), listening)
         stop = self._stopped_at_bridge(end, packet) if end is not None else ARRIVES
-        stop = stop if stop.reason is not None else self._stop(end, inside)
-        other = inside.returns_by if inside is not None and inside.returns_by != packet.outgoing else None
-        return Arrival(stop, listening, other)
+        back, returns_by = self._way_back(inside) if inside is not None else (ARRIVES, None)
+        stops = (stop, self._stop(inside), back)
+        stop = next((stop for stop in stops if stop.reason is not None), ARRIVES)
+        return Arrival(stop, listening, returns_by if returns_by != packet.outgoing else None)
 
-    def _lookup(self, end: End) -> RouteLookup | None:
-        # Its tables are sorted once for each container.
-        if end.container.id not in self._lookups:
-            routing = end.seen.routing
-            self._lookups[end.container.id] = RouteLookup(routing) if routing is not None else None
-        return self._lookups[end.container.id]
+    def _from_host(self, end: End, packet: Packet) -> Packet:
+        """Return the packet with its source: docker-proxy's own packets come from the host's address on the bridge."""
+        source = packet.source or host_address_on(self._state.snapshot, end.network, packet.version)
+        return replace(packet, source=source)
 
-    def _end_at(self, address: str) -> tuple[End | None, Finding | None]:
+    def _end_at(self, address: str) -> tuple[End | None, InsideWalk | None, Finding | None]:
         """Return the container that has the address, and why nothing that the host sends there arrives."""
         if address not in self._ends:
             situation = delivery_to(self._state, address)
             end = next(ends_of(situation), None) if situation is not None else None
-            self._ends[address] = end, delivery_fault(situation) if situation is not None else None
+            walk = InsideWalk(end) if end is not None else None
+            self._ends[address] = end, walk, delivery_fault(situation) if situation is not None else None
         return self._ends[address]
 
     def _stopped_at_bridge(self, end: End, packet: Packet) -> Stop:
@@ -110,19 +112,46 @@ class Delivered:
         back = packet.incoming is not None and packet.incoming == packet.outgoing
         return back and rules is not None and rules.switch(BRIDGE_FILTER[packet.version]) is True
 
-    def _stop(self, end: End | None, inside: Inside | None) -> Stop:
-        if inside is None:
+    def _stop(self, inside: Inside | None) -> Stop:
+        if inside is None or inside.walked is None:
             return Stop(INSIDE_UNSEEN) if self._looked_inside else ARRIVES
         if not inside.is_held:
             return Stop(ADDRESS)
         if inside.drop is not None:
-            return stop_of_drop(inside.drop, end)
+            return stop_of_drop(inside.drop, inside.end)
         stop = stop_of_rules(inside.walked.outcome, INSIDE_RULE)
-        if stop.reason is None and not inside.walked.there.delivered_locally:
-            return Stop(FORWARDED_ON)
-        if stop.reason is not None or inside.way_back is WayBack.RETURNS:
-            return stop
-        return Stop(INSIDE_ROUTE if inside.way_back is WayBack.DROPPED else OTHER_GATEWAY)
+        is_delivered = inside.walked.there.delivered_locally
+        return stop if stop.reason is not None or is_delivered else Stop(FORWARDED_ON)
+
+    def _way_back(self, inside: Inside) -> tuple[Stop, str | None]:
+        """Return what the container's routes do with the answer, and the bridge by which it comes to the host."""
+        snapshot, version, client = self._state.snapshot, inside.packet.version, inside.packet.source
+        if client is None:
+            return ARRIVES, inside.end.network.bridge_name
+        route = inside.decision.route if inside.decision is not None else None
+        if (
+            inside.refused is not None
+            or inside.decision is None
+            or route is None
+            or inside.decision.dead_end is not None
+        ):
+            return Stop(INSIDE_ROUTE), None
+        if inside.decision.is_local:
+            return Stop(INSIDE_ROUTE), None  # the client has an address of the container
+        for network in self._networks_of(inside.end, route.interfaces):
+            own = host_address_on(snapshot, network, version)
+            if route.gateway == own or (route.gateway is None and _is_on(network, client)):
+                return ARRIVES, network.bridge_name
+        return Stop(OTHER_GATEWAY), None
+
+    def _networks_of(self, end: End, interfaces: Iterable[str]) -> Iterator[Network]:
+        """Yield the bridge networks that the interfaces of the container are in."""
+        names = set(interfaces)
+        for endpoint in end.container.endpoints:
+            interface = interface_of_endpoint(end.seen, endpoint)
+            network = self._state.snapshot.networks_by_id.get(endpoint.network_id)
+            if interface is not None and interface.name in names and network is not None and network.bridge_name:
+                yield network
 
     def _listens(self, container: Container, packet: Packet) -> bool | None:
         """Return whether a program takes the packet; ``None`` where the sockets were not seen."""
@@ -157,3 +186,8 @@ def stop_of_frames(state: EngineState, frames: Iterable[Frame]) -> Stop:
 def stop_of_drop(drop: Drop, end: End | None) -> Stop:
     """Return the stop at a rule for frames in the container at the end, or on the host."""
     return Stop(FRAME_RULE if drop.is_certain else RULE_UNKNOWN, finding=finding_of(drop, end))
+
+
+def _is_on(network: Network, address: str) -> bool:
+    subnets = (subnet_of(pool) for pool in network.pools)
+    return any(subnet is not None and ip_address(address) in subnet for subnet in subnets)

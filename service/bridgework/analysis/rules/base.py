@@ -13,12 +13,13 @@ from enum import IntEnum
 from functools import wraps
 from typing import Any, TypeVar
 
-from bridgework.analysis.attachment import Attachment, EngineState
+from bridgework.analysis.attachment import IPV4, Attachment, EngineState
 from bridgework.analysis.candidate_addresses import CandidateAddresses
 from bridgework.analysis.endpoint_links import observed
 from bridgework.analysis.routing import Candidate
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.explanations.answers import ANALYSIS_LIMITED
+from bridgework.firewall.ruleset import Packet
 from bridgework.model.checks import Component, Finding, Question, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observation, Observations
@@ -83,6 +84,12 @@ class Situation:
     def transport(self) -> str | None:
         """``tcp`` or ``udp``; ``None`` for pings."""
         return self.question.probe.protocol.transport
+
+    def packet(self, candidate: Candidate, source: str | None) -> Packet:
+        """Return the packet that the probe sends to the address. ``source`` is ``None`` where that is not known."""
+        icmp = "icmp" if candidate.version == IPV4 else "ipv6-icmp"
+        port = self.port if self.transport else None
+        return Packet(candidate.version, self.transport or icmp, source, candidate.address, destination_port=port)
 
     def network_of(self, network_id: str) -> Network | None:
         """The network by its id."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from bridgework.analysis.attachment import IPV4, Attachment, Condition
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, interface_of_endpoint
-from bridgework.analysis.routing import Candidate, Way
+from bridgework.analysis.routing import Candidate, Way, host_address_on
 from bridgework.analysis.rules.base import Situation
 from bridgework.explanations.remedies import container_reference, reconnect
+from bridgework.firewall.ruleset import Packet
 from bridgework.model.actions import RestartContainer
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Interface, Observation
@@ -68,6 +69,26 @@ def _end(
     link = interface_of_endpoint(seen, endpoint)
     port = host_end_of(situation.observations, link) if link is not None else None
     return End(is_source, candidate, attachment.owner, network, endpoint, seen, link, port)
+
+
+def source_of(situation: Situation) -> str | None:
+    """Return the source address with which the packet arrives; ``None`` where that is not known."""
+    candidate = situation.candidate
+    if candidate is None or candidate.network is None:
+        return None
+    if situation.source.is_host:
+        return host_address_on(situation.snapshot, candidate.network, candidate.version)
+    source = next((end for end in ends_of(situation) if end.is_source), None)
+    return source.address(candidate.version) if source is not None and candidate.way is Way.DIRECT else None
+
+
+def packet_at(situation: Situation, end: End | None) -> Packet:
+    """Return the packet as it is at an end, or on its way between the ends (``None``)."""
+    candidate = situation.candidate
+    if candidate is None:
+        raise ValueError("without an address there is no packet")
+    is_sent = end is not None and end.is_source
+    return situation.packet(candidate, end.address(candidate.version) if end and is_sent else source_of(situation))
 
 
 def reconnection(situation: Situation, end: End) -> Remedy:

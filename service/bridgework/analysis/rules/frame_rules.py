@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import chain
 
 from bridgework.analysis.attachment import IPV4
+from bridgework.analysis.frames import answered
+from bridgework.analysis.inside_walk import insides_of
 from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, of_container
-from bridgework.analysis.rules.ends import End, ends_of
-from bridgework.analysis.rules.own_rules import source_of
+from bridgework.analysis.rules.ends import End, ends_of, packet_at
 from bridgework.explanations.firewall import LINK_RULE_DROPS
-from bridgework.firewall.frames import Drop, FrameChain, drop_of, frame_chains
-from bridgework.firewall.ruleset import Packet
+from bridgework.firewall.frames import Drop, drop_of, frame_chains
 from bridgework.model.checks import Finding, Severity
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import Observation
@@ -22,76 +22,61 @@ _WITHIN_BRIDGE = frozenset({"prerouting", "forward", "postrouting"})
 _THROUGH_HOST = frozenset({"prerouting", "input", "output", "postrouting"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A namespace on the way: an end, or the host (``None``).
-
-    ``devices`` are the interfaces that the packet passes, each with the hook of the packet itself: ``ingress`` or
-    ``egress``. Its answer passes the other hook.
-    """
-
-    end: End | None
-    seen: Observation
-    devices: dict[str, str]
-
-
 def frame_rule_drops(situation: Situation) -> Findings:
     """Find rules that drop the frames of the packet, of its answer, or of the ARP questions before them."""
-    candidate = situation.candidate
+    candidate, host = situation.candidate, situation.observations.host
     if candidate is None or candidate.way in {Way.LOCAL, Way.NO_ROUTE}:
         return
-    packets = _packets(situation, candidate)
-    for place in _places(situation, candidate):
-        for chain in frame_chains(place.seen.frame_rules or ""):
-            drop = _drop(situation, candidate, place, chain, packets)
-            if drop is not None:
-                yield finding_of(drop, place.end)
+    for inside in insides_of(situation):
+        if inside.end.link is not None:
+            arp = _arp_drops(situation, inside.end.seen)
+            yield from (finding_of(drop, inside.end) for drop in chain((inside.drop,), arp) if drop is not None)
+    if host is not None:
+        between = _drops_between(situation, candidate, host.observation)
+        yield from (finding_of(drop, None) for drop in chain(between, _arp_drops(situation, host.observation)))
 
 
-def _packets(situation: Situation, candidate: Candidate) -> tuple[Packet, Packet]:
-    """Return the packet and its answer."""
-    protocol = situation.transport or ("icmp" if candidate.version == IPV4 else "ipv6-icmp")
-    port, source = (situation.port if situation.transport else None), source_of(situation)
-    there = Packet(candidate.version, protocol, source, candidate.address, destination_port=port)
-    return there, Packet(candidate.version, protocol, candidate.address, source or "", source_port=port)
+def _drops_between(situation: Situation, candidate: Candidate, host: Observation) -> Iterator[Drop]:
+    """Yield the rules of the host that drop a frame at the ends of the links, or on a bridge."""
+    there = packet_at(situation, None)
+    back = answered(there)
+    direct = candidate.way is Way.DIRECT and not situation.source.is_host and not candidate.is_host
+    hooks, devices = _WITHIN_BRIDGE if direct else _THROUGH_HOST, _devices(situation, candidate, host)
+    for found in frame_chains(host.frame_rules or ""):
+        if found.family == "bridge" and found.hook in hooks:
+            drop = drop_of(found, there) or drop_of(found, back)
+        elif found.family == "netdev":
+            ways = {devices[name] for name in found.devices if name in devices}
+            drops = (drop_of(found, there if way == found.hook else back) for way in ways)
+            drop = next((drop for drop in drops if drop is not None), None)
+        else:
+            drop = None
+        if drop is not None:
+            yield drop
 
 
-def _places(situation: Situation, candidate: Candidate) -> Iterator[_Place]:
-    ends = tuple(ends_of(situation))
-    for end in ends:
-        if end.link is not None:
-            yield _Place(end, end.seen, {end.link.name: "egress" if end.is_source else "ingress"})
-    host = situation.observations.host
-    if host is None:
-        return
+def _devices(situation: Situation, candidate: Candidate, host: Observation) -> dict[str, str]:
+    """Map the host's interfaces on the way to the hook of the packet itself. Its answer passes the other hook."""
+    ends = ends_of(situation)
     devices = {end.port.name: "ingress" if end.is_source else "egress" for end in ends if end.port is not None}
     if candidate.is_outside:
-        ways = [route.interface for route in host.observation.routes or () if route.interface]
         bridges = {network.bridge_name for network in situation.snapshot.networks}
+        ways = (route.interface for route in host.routes or () if route.interface)
         devices |= {name: "egress" for name in ways if name not in bridges}
-    yield _Place(None, host.observation, devices)
+    return devices
 
 
-def _drop(
-    situation: Situation, candidate: Candidate, place: _Place, chain: FrameChain, packets: tuple[Packet, Packet]
-) -> Drop | None:
-    there, back = packets
-    if chain.family == "arp":
-        # ARP alone passes here, and only where a question has no answer it may be because of a rule.
-        return drop_of(chain, there) if there.version == IPV4 and _asks_in_vain(situation, place) else None
-    if chain.family == "bridge":
-        within = candidate.way is Way.DIRECT and not situation.source.is_host and not candidate.is_host
-        if place.end is not None or chain.hook not in (_WITHIN_BRIDGE if within else _THROUGH_HOST):
-            return None
-        return drop_of(chain, there) or drop_of(chain, back)
-    ways = {place.devices[name] for name in chain.devices if name in place.devices}
-    drops = (drop_of(chain, there if way == chain.hook else back) for way in ways)
-    return next((drop for drop in drops if drop is not None), None)
+def _arp_drops(situation: Situation, seen: Observation) -> Iterator[Drop]:
+    """Yield the rules of a namespace that drop ARP, where a question has no answer it may be because of a rule."""
+    there = packet_at(situation, None)
+    if there.version == IPV4 and _asks_in_vain(situation, seen):
+        chains = (found for found in frame_chains(seen.frame_rules or "") if found.family == "arp")
+        yield from filter(None, (drop_of(found, there) for found in chains))
 
 
-def _asks_in_vain(situation: Situation, place: _Place) -> bool:
-    seen = [place.seen, *(end.seen for end in ends_of(situation))]
-    return any(one.state in _UNRESOLVED for observation in seen for one in observation.neighbours or ())
+def _asks_in_vain(situation: Situation, seen: Observation) -> bool:
+    observed = [seen, *(end.seen for end in ends_of(situation))]
+    return any(one.state in _UNRESOLVED for observation in observed for one in observation.neighbours or ())
 
 
 def finding_of(drop: Drop, end: End | None) -> Finding:

@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-from bridgework.analysis.attachment import IPV4
-from bridgework.analysis.route_lookup import DEAD_ENDS, Decision, RouteLookup
+from bridgework.analysis.inside_walk import insides_of
+from bridgework.analysis.route_lookup import DEAD_ENDS, Decision
 from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import Findings, Situation, finding, of_container
-from bridgework.analysis.rules.ends import End, ends_of
-from bridgework.analysis.rules.own_rules import source_of
+from bridgework.analysis.rules.ends import End
 from bridgework.explanations.routes import CONTAINER_ROUTE_DIVERTS, CONTAINER_ROUTE_DROPS
 from bridgework.model.checks import Finding, Severity
-from bridgework.model.observations import RouteQuestion
 
 
 def own_route_fails(situation: Situation) -> Findings:
     """Find a route or a policy rule inside the source by which the packet does not come to its network."""
-    candidate = situation.candidate
-    for end in ends_of(situation):
-        if candidate is not None and end.is_source:
-            yield from _decided(situation, end, candidate.address)
+    return _decided(situation, is_source=True)
 
 
 def route_back_fails(situation: Situation) -> Findings:
     """Find the same inside the destination for the answer."""
-    for end in ends_of(situation):
-        source = source_of(situation) if not end.is_source else None
-        if source is not None:
-            yield from _decided(situation, end, source)
+    return _decided(situation, is_source=False)
 
 
-def _decided(situation: Situation, end: End, to: str) -> Findings:
-    candidate, routing = situation.candidate, end.seen.routing
-    if candidate is None or routing is None or end.link is None or "up" not in end.link.flags:
-        return
-    question = RouteQuestion(
-        candidate.version,
-        to,
-        end.address(candidate.version),
-        protocol=situation.transport or ("icmp" if candidate.version == IPV4 else "ipv6-icmp"),
-        destination_port=situation.port if end.is_source and situation.transport else None,
-    )
-    decision = RouteLookup(routing).decide(question)
-    if decision is None:
-        return  # without a route the packet has a finding of its own
-    if decision.dead_end is not None:
-        yield _dropped(end, to, decision, decision.dead_end)
-    elif decision.route is not None and not decision.is_local:
-        away = not decision.leaves_by(end.link.name)
-        # On its own network, a neighbour is reached without a gateway.
-        by_gateway = candidate.way is Way.DIRECT and decision.route.gateway is not None
-        if away or by_gateway:
-            yield _diverted(end, to, decision, away=away)
+def _decided(situation: Situation, *, is_source: bool) -> Findings:
+    candidate = situation.candidate
+    for inside in insides_of(situation):
+        # Without a route the packet has a finding of its own.
+        end, decision = inside.end, inside.decision
+        if candidate is None or end.is_source is not is_source or decision is None:
+            continue
+        if end.link is None or "up" not in end.link.flags:
+            continue
+        to = inside.packet.destination if is_source else inside.packet.source or ""
+        if decision.dead_end is not None:
+            yield _dropped(end, to, decision, decision.dead_end)
+        elif decision.route is not None and not decision.is_local:
+            away = not decision.leaves_by(end.link.name)
+            # On its own network, a neighbour is reached without a gateway.
+            by_gateway = candidate.way is Way.DIRECT and decision.route.gateway is not None
+            if away or by_gateway:
+                yield _diverted(end, to, decision, away=away)
 
 
 def _dropped(end: End, to: str, decision: Decision, kind: str) -> Finding:

@@ -3,80 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
-from bridgework.analysis.attachment import IPV4
-from bridgework.analysis.host_rules import ruleset_of_host
-from bridgework.analysis.host_walk import STOPPED, HostWalk, Walked
-from bridgework.analysis.routing import Way, host_address_on
+from bridgework.analysis.host_walk import STOPPED, Walked
+from bridgework.analysis.inside_walk import Inside, insides_of
+from bridgework.analysis.routing import Way
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, of_container
-from bridgework.analysis.rules.ends import End, ends_of
+from bridgework.analysis.rules.ends import End, ends_of, source_of
 from bridgework.explanations.firewall import CONTAINER_RULE_DIVERTS, CONTAINER_RULE_DROPS, XFRM_POLICY_BLOCKS
 from bridgework.firewall import simulate
-from bridgework.firewall.ruleset import DNAT, ESTABLISHED, SNAT, Packet
-from bridgework.firewall.simulate import Outcome, Route, Step
+from bridgework.firewall.ruleset import DNAT, ESTABLISHED, SNAT
+from bridgework.firewall.simulate import Outcome, Step
 from bridgework.model.checks import Component, Finding
 from bridgework.model.errors import Remedy
 from bridgework.model.observations import XfrmPolicy
-
-
-@dataclass(frozen=True)
-class _InsideRoutes:
-    """The routing of a namespace with one way out."""
-
-    own: frozenset[str]
-    interface: str
-    address: str | None
-
-    def is_local(self, address: str) -> bool:
-        return address in self.own or ip_address(address).is_loopback
-
-    def route(self, packet: Packet) -> Route | None:
-        if self.is_local(packet.destination):
-            return Route(None, packet.destination)
-        return Route(self.interface, self.address)
-
-    def filters_bridged(self, _: int) -> bool:
-        return False
-
-
-def _walk_of(situation: Situation, end: End) -> tuple[Walked, Packet] | None:
-    """Lead the packet through the rules of one end; ``None`` where they were not read, or where it does not come."""
-    candidate, rules = situation.candidate, end.seen.firewall
-    if candidate is None or rules is None or end.link is None:
-        return None
-    ruleset = ruleset_of_host(rules, candidate.version)
-    if ruleset is None:
-        return None
-    own = frozenset(address.address for link in end.seen.interfaces or () for address in link.addresses)
-    walk = HostWalk(ruleset, _InsideRoutes(own, end.link.name, end.address(candidate.version)))
-    icmp = "icmp" if candidate.version == IPV4 else "ipv6-icmp"
-    packet = Packet(
-        candidate.version,
-        situation.transport or icmp,
-        end.address(candidate.version),
-        candidate.address,
-        destination_port=situation.port if situation.transport else None,
-    )
-    if end.is_source:
-        return walk.sent(packet), packet
-    source = source_of(situation)
-    if source is None or candidate.address not in own:
-        return None
-    packet = replace(packet, source=source, incoming=end.link.name)
-    return walk.received(packet), packet
-
-
-def source_of(situation: Situation) -> str | None:
-    """Return the source address with which the packet arrives; ``None`` where that is not known."""
-    candidate = situation.candidate
-    if candidate is None or candidate.network is None:
-        return None
-    if situation.source.is_host:
-        return host_address_on(situation.snapshot, candidate.network, candidate.version)
-    source = next((end for end in ends_of(situation) if end.is_source), None)
-    return source.address(candidate.version) if source is not None and candidate.way is Way.DIRECT else None
 
 
 def own_rule_stops(situation: Situation) -> Findings:
@@ -91,24 +31,25 @@ def their_rule_stops(situation: Situation) -> Findings:
 
 def rule_stops_the_answer(situation: Situation) -> Findings:
     """Find a rule inside the destination, or inside the source, that stops the answer."""
-    for end in (*_at(situation, is_source=False), *_at(situation, is_source=True)):
-        walked = _walk_of(situation, end)
-        if walked is not None and walked[0].back is not None:
-            yield from _stopped(end, walked[0].back)
+    for is_source in (False, True):
+        for inside, walked in _led(situation, is_source=is_source):
+            if walked.back is not None:
+                yield from _stopped(inside.end, walked.back)
 
 
-def _at(situation: Situation, *, is_source: bool) -> Iterator[End]:
-    return (end for end in ends_of(situation) if end.is_source is is_source)
+def _led(situation: Situation, *, is_source: bool) -> Iterator[tuple[Inside, Walked]]:
+    """Yield the way through the rules of the end, where they were read and the packet comes to them."""
+    for inside in insides_of(situation):
+        comes = inside.end.is_source or inside.is_held
+        if inside.end.is_source is is_source and comes and inside.end.link is not None and inside.walked is not None:
+            yield inside, inside.walked
 
 
 def _there(situation: Situation, *, is_source: bool) -> Findings:
-    for end in _at(situation, is_source=is_source):
-        walked = _walk_of(situation, end)
-        if walked is None:
-            continue
-        yield from _stopped(end, walked[0].there)
-        if walked[0].there.verdict == simulate.ACCEPTED:
-            yield from _diverted(end, walked[0].there, walked[1])
+    for inside, walked in _led(situation, is_source=is_source):
+        yield from _stopped(inside.end, walked.there)
+        if walked.there.verdict == simulate.ACCEPTED:
+            yield from _diverted(inside, walked.there)
 
 
 def _stopped(end: End, outcome: Outcome) -> Iterator[Finding]:
@@ -136,8 +77,8 @@ def _place(step: Step) -> str:
     return chain if table == "filter" else f"{table} {chain}"
 
 
-def _diverted(end: End, outcome: Outcome, packet: Packet) -> Iterator[Finding]:
-    changed = outcome.packet
+def _diverted(inside: Inside, outcome: Outcome) -> Iterator[Finding]:
+    end, packet, changed = inside.end, inside.packet, outcome.packet
     step = next((one for one in reversed(outcome.steps) if one.before != one.after and _translates(one)), None)
     if step is None or step.rule is None:
         return

@@ -5,6 +5,7 @@ The rules decide the verdict. The option for which the engine wrote the deciding
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 
 from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
@@ -151,12 +152,10 @@ def _packet(situation: Situation, candidate: Candidate) -> Packet:
         (e for e in situation.source.endpoints if candidate.exit is None or e.network_id == candidate.exit.id), None
     )
     source = None if endpoint is None else endpoint.ipv4_address if candidate.version == IPV4 else endpoint.ipv6_address
-    return Packet(
-        candidate.version,
-        situation.transport or ("icmp" if candidate.version == IPV4 else "ipv6-icmp"),
-        source if source and parsed(source) else None,  # the engine keeps what another client wrote
-        candidate.address,
-        destination_port=situation.port if situation.transport else None,
+    # The engine keeps what another client wrote, such as no address at all.
+    packet = situation.packet(candidate, source if source and parsed(source) else None)
+    return replace(
+        packet,
         incoming=None if situation.source.is_host else bridge,
         outgoing=bridge if direct else None,
         # The names of the two veths are not needed: no rule that we know of compares them, only that there are ports.

@@ -19,9 +19,8 @@ from bridgework.analysis.rules.base import (
     of_container,
     of_network,
 )
-from bridgework.analysis.rules.ends import ends_of
+from bridgework.analysis.rules.ends import ends_of, source_of
 from bridgework.analysis.rules.host_firewall import icc_is_not_enforced
-from bridgework.analysis.rules.own_rules import source_of
 from bridgework.analysis.rules.simulated import Fate, cause_of, fate_of
 from bridgework.explanations import remedies
 from bridgework.explanations.links import LINK_DOWN, MTU_MISMATCH, STALE_NEIGHBOUR, VETH_DETACHED, VLAN_MODE_PRIVATE
