@@ -35,6 +35,7 @@ from bridgework.analysis.rules.frame_rules import finding_of
 from bridgework.analysis.rules.listener import takes
 from bridgework.firewall.frames import Drop
 from bridgework.firewall.ruleset import Packet
+from bridgework.firewall.simulate import ACCEPTED
 from bridgework.model.checks import Finding
 from bridgework.model.snapshot import Container, Network
 
@@ -119,9 +120,10 @@ class Delivered:
             return Stop(ADDRESS)
         if inside.drop is not None:
             return stop_of_drop(inside.drop, inside.end)
-        stop = stop_of_rules(inside.walked.outcome, INSIDE_RULE)
-        is_delivered = inside.walked.there.delivered_locally
-        return stop if stop.reason is not None or is_delivered else Stop(FORWARDED_ON)
+        there = inside.walked.there
+        if there.verdict == ACCEPTED and not there.delivered_locally:
+            return Stop(FORWARDED_ON)
+        return stop_of_rules(inside.walked.outcome, INSIDE_RULE)
 
     def _way_back(self, inside: Inside) -> tuple[Stop, str | None]:
         """Return what the container's routes do with the answer, and the bridge by which it comes to the host."""

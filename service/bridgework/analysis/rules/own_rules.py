@@ -83,9 +83,10 @@ def _diverted(inside: Inside, outcome: Outcome) -> Iterator[Finding]:
     if step is None or step.rule is None:
         return
     if DNAT in changed.translated:
-        port = f" port {changed.destination_port}" if changed.destination_port is not None else ""
+        what = packet.protocol + ("" if packet.destination_port is None else f" port {packet.destination_port}")
+        port = "" if changed.destination_port is None else f" port {changed.destination_port}"
         where = "" if changed.destination == packet.destination else f" {changed.destination}"
-        how = f"sends {packet.protocol} port {packet.destination_port} to{where}{port}"
+        how = f"sends {what} to{where}{port}"
     else:
         how = f"gives the packet the source address {changed.source}"
     message = f"{_place(step)} of {end.container.name} {how}: {step.rule.text}."
