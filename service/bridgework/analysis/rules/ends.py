@@ -82,13 +82,10 @@ def source_of(situation: Situation) -> str | None:
     return source.address(candidate.version) if source is not None and candidate.way is Way.DIRECT else None
 
 
-def packet_at(situation: Situation, end: End | None) -> Packet:
-    """Return the packet as it is at an end, or on its way between the ends (``None``)."""
-    candidate = situation.candidate
-    if candidate is None:
-        raise ValueError("without an address there is no packet")
-    is_sent = end is not None and end.is_source
-    return situation.packet(candidate, end.address(candidate.version) if end and is_sent else source_of(situation))
+def packet_at(situation: Situation, end: End) -> Packet:
+    """Return the packet as it is in the namespace of an end."""
+    candidate = end.candidate
+    return situation.packet(candidate, end.address(candidate.version) if end.is_source else source_of(situation))
 
 
 def reconnection(situation: Situation, end: End) -> Remedy:

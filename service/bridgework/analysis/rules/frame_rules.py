@@ -10,7 +10,7 @@ from bridgework.analysis.frames import answered
 from bridgework.analysis.inside_walk import insides_of
 from bridgework.analysis.routing import Candidate, Way
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, of_container
-from bridgework.analysis.rules.ends import End, ends_of, packet_at
+from bridgework.analysis.rules.ends import End, ends_of, source_of
 from bridgework.explanations.firewall import LINK_RULE_DROPS
 from bridgework.firewall.frames import Drop, drop_of, frame_chains
 from bridgework.model.checks import Finding, Severity
@@ -29,16 +29,18 @@ def frame_rule_drops(situation: Situation) -> Findings:
         return
     for inside in insides_of(situation):
         if inside.end.link is not None:
-            arp = _arp_drops(situation, inside.end.seen)
+            arp = _arp_drops(situation, candidate, inside.end.seen)
             yield from (finding_of(drop, inside.end) for drop in chain((inside.drop,), arp) if drop is not None)
     if host is not None:
         between = _drops_between(situation, candidate, host.observation)
-        yield from (finding_of(drop, None) for drop in chain(between, _arp_drops(situation, host.observation)))
+        yield from (
+            finding_of(drop, None) for drop in chain(between, _arp_drops(situation, candidate, host.observation))
+        )
 
 
 def _drops_between(situation: Situation, candidate: Candidate, host: Observation) -> Iterator[Drop]:
     """Yield the rules of the host that drop a frame at the ends of the links, or on a bridge."""
-    there = packet_at(situation, None)
+    there = situation.packet(candidate, source_of(situation))
     back = answered(there)
     direct = candidate.way is Way.DIRECT and not situation.source.is_host and not candidate.is_host
     hooks, devices = _WITHIN_BRIDGE if direct else _THROUGH_HOST, _devices(situation, candidate, host)
@@ -66,9 +68,9 @@ def _devices(situation: Situation, candidate: Candidate, host: Observation) -> d
     return devices
 
 
-def _arp_drops(situation: Situation, seen: Observation) -> Iterator[Drop]:
+def _arp_drops(situation: Situation, candidate: Candidate, seen: Observation) -> Iterator[Drop]:
     """Yield the rules of a namespace that drop ARP, where a question has no answer it may be because of a rule."""
-    there = packet_at(situation, None)
+    there = situation.packet(candidate, source_of(situation))
     if there.version == IPV4 and _asks_in_vain(situation, seen):
         chains = (found for found in frame_chains(seen.frame_rules or "") if found.family == "arp")
         yield from filter(None, (drop_of(found, there) for found in chains))

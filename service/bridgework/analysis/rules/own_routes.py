@@ -22,11 +22,10 @@ def route_back_fails(situation: Situation) -> Findings:
 
 
 def _decided(situation: Situation, *, is_source: bool) -> Findings:
-    candidate = situation.candidate
     for inside in insides_of(situation):
         # Without a route the packet has a finding of its own.
         end, decision = inside.end, inside.decision
-        if candidate is None or end.is_source is not is_source or decision is None:
+        if end.is_source is not is_source or decision is None:
             continue
         if end.link is None or "up" not in end.link.flags:
             continue
@@ -36,7 +35,7 @@ def _decided(situation: Situation, *, is_source: bool) -> Findings:
         elif decision.route is not None and not decision.is_local:
             away = not decision.leaves_by(end.link.name)
             # On its own network, a neighbour is reached without a gateway.
-            by_gateway = candidate.way is Way.DIRECT and decision.route.gateway is not None
+            by_gateway = end.candidate.way is Way.DIRECT and decision.route.gateway is not None
             if away or by_gateway:
                 yield _diverted(end, to, decision, away=away)
 
