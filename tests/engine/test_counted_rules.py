@@ -5,6 +5,8 @@ import pytest
 from tests.support.api import check, run
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 HTTPD = ["httpd", "-f", "-p", "8080"]
 LIMIT = "-m limit --limit 1/min --limit-burst 1"
 CHANCE = "-m statistic --mode random --probability 0.50000000000"

@@ -12,6 +12,8 @@ from bridgework.analysis import case
 from tests.support.api import check, run
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 HTTPD = ["httpd", "-f", "-p", "8080"]
 PORT = 18089
 SCRAPE = f"/v1/connectivity/probe?source=far&destination=host&protocol=tcp&port={PORT}&timeout_ms=2000"

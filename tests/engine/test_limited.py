@@ -6,6 +6,8 @@ from bridgework.probes.kernel import firewall, namespace_files
 from tests.support.api import run
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 PORT = {"protocol": "tcp", "port": 8080}
 WAIT = {"timeout_ms": 2000}
 REMEDIES = {

@@ -10,6 +10,8 @@ from tests.support.api import run
 from tests.support.raw_engine import Raw
 from tests.support.service import Service
 
+pytestmark = pytest.mark.slow
+
 RIGHTS = ("net_admin", "net_raw", "sys_ptrace", "sys_admin")
 PORT = {"protocol": "tcp", "port": 8080}
 WAIT = {"timeout_ms": 2000}

@@ -8,6 +8,8 @@ from tests.support.api import run
 from tests.support.raw_engine import Raw
 from tests.support.remedies import follow, protecting_rules
 
+pytestmark = pytest.mark.slow
+
 BETWEEN = {"between": ("web", "db")}
 
 

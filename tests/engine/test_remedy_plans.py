@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.api import check, container, run
 
+pytestmark = pytest.mark.slow
+
 HTTPD = ["httpd", "-f", "-p", "8080"]
 CHECKS = {"protocol": "tcp", "port": 8080}
 SILENT = {**CHECKS, "timeout_ms": 400}

@@ -7,6 +7,8 @@ from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 from tests.support.remedies import follow
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def proxy(api, engine):

@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.api import check, run
+
+pytestmark = pytest.mark.slow
 
 SERVICE = Path(__file__).resolve().parent.parent.parent / "service"
 PROGRAM = """

@@ -9,6 +9,8 @@ from tests.support.api import Client, check, codes, run
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 NETWORK = "lab"
 RIGHTS = "the role operator"
 NOT_UNDERSTOOD = "-p icmp -m length --length 20:1500"

@@ -6,6 +6,8 @@ from tests.support.api import container
 from tests.support.foreign_rules import rules
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 NFTABLES = {"upgrade_engine": {"version": "29.7", "firewall_backend": "nftables"}}
 
 

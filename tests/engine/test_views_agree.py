@@ -13,6 +13,8 @@ import pytest
 from tests.support.api import check, run
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 HTTPD = ["httpd", "-f", "-p", "8080"]
 PORT, WAIT_MS = 8080, 700
 
@@ -77,7 +79,8 @@ def lab(module_api, engine):
     }
     addresses = {name: endpoint["IPAddress"] for name, endpoint in own.items()}
     gateways = {f"{name}_gateway": endpoint["Gateway"] for name, endpoint in own.items()}
-    made = Lab(api, raw, pids, {**bridges, **addresses, **gateways})
+    masks = {f"{name}_mask": str(endpoint["IPPrefixLen"]) for name, endpoint in own.items()}
+    made = Lab(api, raw, pids, {**bridges, **addresses, **gateways, **masks})
     for name in pids:
         index = re.search(r"eth0@if(\d+)", made.inside(name, "ip -o link show eth0"))[1]
         (veth,) = re.findall(rf"^{index}: (veth\w+)", raw.in_namespace("ip", "-o", "link"), re.MULTILINE)
@@ -200,8 +203,8 @@ FAULTS = {
         NEAR,
         inside(
             "web",
-            "ip address delete {web}/16 dev eth0",
-            "ip address add {web}/16 dev eth0; ip route add default via {web_gateway} || true",
+            "ip address delete {web}/{web_mask} dev eth0",
+            "ip address add {web}/{web_mask} dev eth0; ip route add default via {web_gateway} || true",
         ),
     ),
     "the source has no default route": (

@@ -13,6 +13,8 @@ from bridgework.probes.routes import tables
 from bridgework.probes.routes.lookup import Asked, route_to
 from tests.engine.probes.test_host_routes import BRIDGE, RULES, inside, process, routes, there
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["process", "routes"]
 
 ROUTES = (

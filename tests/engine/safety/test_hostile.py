@@ -17,6 +17,8 @@ from tests.engine.safety.hostile import ADDRESSES, Hostile
 from tests.support.service import ROOT, Service, assert_problem, parsed
 from tools.engine import ask
 
+pytestmark = pytest.mark.slow
+
 ID = "[0-9a-f]{64}"
 KNOWN_CALLS = re.compile(
     rf"GET /_ping|GET /version|GET /v1\.\d\d/(info|events\?[a-z0-9=.&]+|networks|networks/{ID}|containers/{ID}/json"
@@ -113,7 +115,6 @@ def untouched(thing):
     return {key: thing[key] for key in ("Id", "Name", "Labels", "Options", "Containers")}
 
 
-@pytest.mark.slow
 def test_a_thousand_hostile_requests(service, recorded, foreign):
     run_hostile(service, recorded, foreign, 1_000, seed=1)
 

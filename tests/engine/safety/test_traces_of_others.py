@@ -15,6 +15,8 @@ from bridgework.probes.kernel.setns import run_inside
 from tests.support.api import run
 from tests.support.raw_engine import Raw
 
+pytestmark = pytest.mark.slow
+
 PATH = "/v1/connectivity/checks"
 FORMS = ("application/json", "text/plain", "application/x-pcapng")
 SECRET = b"session=4f2c9a-of-the-other-project"
