@@ -1,6 +1,6 @@
 # Everything a person does with this checkout. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run demo unit test test-all test-engines check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench
+.PHONY: help run demo unit test test-all test-engines check clean-engine lock dist image clean clients examples fuzz lint-spec explanations bench release
 PYTHON := .venv/bin/python
 # Python keeps what it compiled, whatever the caller set: else each process of the tests rewrites the assertions of each
 # test file again (5 s for the unit tests), and each service that a test starts compiles its own code.
@@ -105,6 +105,9 @@ sbom: ## Write a bill of materials (CycloneDX) of the locked packages to build/s
 
 lock: ## Resolve the dependencies again and write both lock files
 	@scripts/lock
+
+release: dev ## Prepare a release, VERSION=0.2.0: versions, changelog, openapi.yaml; commits nothing
+	@$(PYTHON) -m tools.release $(VERSION)
 
 dist: ## Build the packages, install one in a clean environment, start the service from it
 	@scripts/dist
