@@ -15,7 +15,7 @@ from bridgework.analysis.candidate_addresses import located
 from bridgework.ipam.usage import overlaps
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import Observations
-from bridgework.model.snapshot import PublishedPort, Reference, Snapshot
+from bridgework.model.snapshot import Container, PublishedPort, Reference, Snapshot
 from bridgework.plans.effort import Effort
 from bridgework.plans.reachability import PING, Pair, Reachability, Service, host_services, services_of
 from bridgework.policy.host_ports import is_loopback_binding
@@ -156,12 +156,22 @@ def affected_containers(before: Snapshot, after: Snapshot) -> frozenset[str]:
         changed |= {
             e.container_id for s in (before, after) for i in met for e in s.endpoints_by_network.get(i or "", ())
         }
+    # Programs in host mode share one namespace: what one of them listens at answers for the others as well.
+    worlds = (before, after)
+    if any(_is_in_host_mode(one, one.containers_by_id.get(i)) for one in worlds for i in changed):
+        changed |= {c.id for one in worlds for c in one.containers if c.host_mode}
     # Sharers follow the namespace of their owner, over several steps.
     while True:
         more = {c.id for s in (before, after) for i in changed for c in s.sharers_by_owner.get(i, ())} - changed
         if not more:
             return frozenset(changed)
         changed |= more
+
+
+def _is_in_host_mode(snapshot: Snapshot, container: Container | None) -> bool:
+    """Whether the container has the host's namespace, of its own or by way of another container."""
+    owner = snapshot.network_owner_of(container) if container is not None else None
+    return owner is not None and owner.host_mode
 
 
 KnownWorlds = dict[tuple[int, int], Reachability]
@@ -185,6 +195,8 @@ class _Comparison:
     ) -> None:
         self._worlds, self._affected = (before, after), sorted(affected)
         self._assumed = after.assumed
+        there = after.snapshot.containers_by_id
+        self._assumes_on_host = any(_is_in_host_mode(after.snapshot, there.get(i)) for i in after.assumed)
         self.ids = sorted(before.snapshot.containers_by_id.keys() | after.snapshot.containers_by_id.keys())
         kept = known if known is not None else {}
         for world in self._worlds:
@@ -328,7 +340,10 @@ class _Comparison:
         """Whether it is assumed that a program listens at the destination after the plan."""
         if pair.service == PING or not self._assumed:
             return False
-        return not _owners(self._second.snapshot, pair).isdisjoint(self._assumed)
+        snapshot = self._second.snapshot
+        if self._assumes_on_host and _is_in_host_mode(snapshot, snapshot.containers_by_id.get(pair.destination)):
+            return True
+        return not _owners(snapshot, pair).isdisjoint(self._assumed)
 
 
 def _host_services(worlds: Iterable[World], affected: frozenset[str]) -> tuple[set[Service], set[Service]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -142,6 +143,34 @@ def test_the_ports_of_a_container_in_host_mode_are_not_taken_for_all_of_the_host
     ssh = ListeningSocket("tcp", "ipv4", "0.0.0.0", 22)
     seen = started(replace(NOTHING_SEEN, host=HostObservation(Observation(1, sockets=(ssh,)))))
     assert {socket.port for socket in seen.inside[agent.id].sockets} == {22, 9100}
+
+
+@pytest.mark.parametrize("joins", [False, True])
+def test_a_program_that_starts_in_host_mode_answers_for_the_others_in_host_mode(joins):
+    """They share one namespace, so that a port of one is a port of all: the agent itself does not change."""
+    front = network("front", "10.0.1.0/24")
+    agent = container("agent", network_mode="host", exposed_ports=("9100/tcp",), state="running")
+    helper = container("helper", network_mode="host", exposed_ports=("9100/tcp",), state="exited")
+    if joins:
+        helper = replace(helper, network_mode=f"container:{agent.id}", shares_with=agent.id)
+    before = world(front, agent, helper, container("x", (front, "10.0.1.2")))
+    after = changes.started(before, helper.id, 1)
+    silent = seen([(agent, listening())], host=listening(), ipv4_firewall=True, ipv6_firewall=True)
+    started = World(after, with_assumed_listeners(after, silent, {helper.id}), frozenset({helper.id}))
+    worlds = World(before, silent), started
+    found = difference(*worlds)
+    pairs = {(one.pair.source, one.pair.destination, one.pair.service): one for one in found.pairs}
+    assert {key: (one.before, one.after) for key, one in pairs.items()} == alone(worlds)
+    (to_agent,) = [
+        one for one in found.pairs if one.pair.destination == agent.id and one.pair.source == identity("container x")
+    ]
+    assert (to_agent.pair.service.port, to_agent.before, to_agent.after) == (
+        9100,
+        Verdict.UNREACHABLE,
+        Verdict.REACHABLE,
+    )
+    # It holds only if the program of the other container listens there.
+    assert to_agent.assumed
 
 
 def test_a_container_that_is_made_again_counts_as_one():
