@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Interface, IPv6Network, ip_address
 
-from bridgework.analysis.attachment import IPV4, IPV6
+from bridgework.analysis.attachment import IPV4, IPV6, parsed
 from bridgework.analysis.routing import gateway_mode, host_address_on, masquerades, subnet_of
 from bridgework.explanations import HOST, finding, of_container, of_network
 from bridgework.explanations.addresses import DUPLICATE_ADDRESS
@@ -37,7 +37,7 @@ def missing_addresses(snapshot: Snapshot, host: HostObservation | None, network:
     active = sum(1 for endpoint in snapshot.endpoints_of(network) if endpoint.state == "active")
     for version, enabled in ((IPV4, network.ipv4_enabled), (IPV6, network.ipv6_enabled)):
         address = host_address_on(snapshot, network, version) if enabled else None
-        if address is None or any(ip_address(one.address) == ip_address(address) for one in bridge.addresses):
+        if address is None or any(parsed(one.address) == parsed(address) for one in bridge.addresses):
             continue
         manager = next((one for one in host.managers if one.interface == bridge.name), None)
         by = f" {manager.program} (process {manager.pid}) configures {bridge.name}." if manager else ""

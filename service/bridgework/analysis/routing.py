@@ -137,8 +137,12 @@ def is_host_address(state: EngineState, address: _Address, around: Iterable[Netw
     if any(str(address) == host_address_on(state.snapshot, network, address.version) for network in around):
         return True
     # The host's other addresses, such as the one of its LAN, are known only from an observation.
-    interfaces = (state.observations.host.observation.interfaces or ()) if state.observations.host is not None else ()
-    return any(str(address) == own.address for interface in interfaces for own in interface.addresses)
+    return str(address) in state.once(_addresses_of_host)
+
+
+def _addresses_of_host(_: Snapshot, observations: Observations) -> frozenset[str]:
+    interfaces = (observations.host.observation.interfaces or ()) if observations.host is not None else ()
+    return frozenset(own.address for interface in interfaces for own in interface.addresses)
 
 
 def networks_around(state: EngineState, address: _Address) -> tuple[Network, ...]:

@@ -95,7 +95,7 @@ class Delivered:
         """Return the container that has the address, and why nothing that the host sends there arrives."""
         if address not in self._ends:
             situation = delivery_to(self._state, address)
-            end = next(ends_of(situation), None) if situation is not None else None
+            end = next(iter(ends_of(situation)), None) if situation is not None else None
             walk = InsideWalk(end) if end is not None else None
             self._ends[address] = end, walk, delivery_fault(situation) if situation is not None else None
         return self._ends[address]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridgework.analysis.attachment import IPV4, Attachment, Condition
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, interface_of_endpoint
 from bridgework.analysis.routing import Candidate, Way, host_address_on
-from bridgework.analysis.rules.base import Situation
+from bridgework.analysis.rules.base import Situation, once_for_each
 from bridgework.explanations.remedies import container_reference, reconnect
 from bridgework.firewall.ruleset import Packet
 from bridgework.model.actions import RestartContainer
@@ -46,18 +45,20 @@ class End:
         return Remedy(f"{summary}configure that program.", (RestartContainer(container_reference(self.container)),))
 
 
-def ends_of(situation: Situation) -> Iterator[End]:
-    """Yield the ends that are containers and whose namespaces were seen, the source first."""
+@once_for_each
+def ends_of(situation: Situation) -> tuple[End, ...]:
+    """Return the ends that are containers and whose namespaces were seen, the source first."""
+    # Twenty rules ask for them.
     candidate = situation.candidate
     if candidate is None or candidate.way in {Way.LOCAL, Way.NO_ROUTE}:
-        return
+        return ()
     sides = ((True, situation.source, candidate.exit), (False, candidate.attachment, candidate.network))
-    for is_source, attachment, network in sides:
-        if attachment is None or network is None or attachment.condition is not Condition.NETWORKED:
-            continue
-        end = _end(situation, candidate, attachment, network, is_source=is_source)
-        if end is not None:
-            yield end
+    found = (
+        _end(situation, candidate, attachment, network, is_source=is_source)
+        for is_source, attachment, network in sides
+        if attachment is not None and network is not None and attachment.condition is Condition.NETWORKED
+    )
+    return tuple(end for end in found if end is not None)
 
 
 def _end(

@@ -6,9 +6,8 @@ They read what was observed of the namespaces, not what the engine recorded.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address
 
-from bridgework.analysis.attachment import IPV4, IPV6, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, parsed, version_of
 from bridgework.analysis.endpoint_links import host_interface
 from bridgework.analysis.routing import Way, subnet_of
 from bridgework.analysis.rules.base import HOST, Findings, Situation, finding, of_container, of_network
@@ -85,7 +84,7 @@ def _addresses(situation: Situation, end: End, link: Interface) -> Iterator[Find
     if given is None or not version_of(given):
         return
     held = [address for one in end.seen.interfaces or () for address in one.addresses]
-    own = next((one for one in held if ip_address(one.address) == ip_address(given)), None)
+    own = next((one for one in held if parsed(one.address) == parsed(given)), None)
     has = [f"{a.address}/{a.prefix_len}" for a in link.addresses if version_of(a.address) == version]
     usable = [a for a in link.addresses if version_of(a.address) == version and a.scope == "global"]
     evidence = {"address": given, "interface": link.name, "addresses": has}
@@ -115,7 +114,7 @@ def _addresses(situation: Situation, end: End, link: Interface) -> Iterator[Find
 
 def _prefix_length(network: Network, address: str) -> int | None:
     subnets = (subnet_of(pool) for pool in network.pools)
-    return next((subnet.prefixlen for subnet in subnets if subnet is not None and ip_address(address) in subnet), None)
+    return next((subnet.prefixlen for subnet in subnets if subnet is not None and parsed(address) in subnet), None)
 
 
 def _discovery(situation: Situation, end: End, link: Interface) -> Iterator[Finding]:
