@@ -156,6 +156,24 @@ def test_with_nftables_the_policy_of_forward_stays_where_another_program_has_set
     assert chain_of(found.rules, 4, "FORWARD").policy == policy
 
 
+@pytest.mark.parametrize(
+    ("before", "wanted", "policies"),
+    [
+        (IPTABLES[1], UpgradeEngine("26.1", ip6tables=True), ["ACCEPT", "DROP"]),
+        (IPTABLES[1], UpgradeEngine("27.5"), ["ACCEPT", "DROP"]),
+        (IPTABLES[1], UpgradeEngine("26.1"), ["ACCEPT", "ACCEPT"]),
+        (IPTABLES[1], UpgradeEngine("29.7"), ["ACCEPT", "ACCEPT"]),
+        (NATIVE, UpgradeEngine("26.1", "iptables", ip6tables=True), ["ACCEPT", "DROP"]),
+    ],
+)
+def test_releases_before_28_drop_forwarded_packets_of_ipv6_by_the_policy(before, wanted, policies):
+    state = Recorded(before).state()
+    for version in (4, 6):
+        state = with_rules(state, version, "ACCEPT")
+    _, found = upgrade(before, wanted, state)
+    assert [chain_of(found.rules, version, "FORWARD").policy for version in (4, 6)] == policies
+
+
 def test_what_others_wrote_into_chains_of_docker_is_gone_as_the_engine_makes_these_again():
     lost = "-A DOCKER -s 192.0.2.0/24 -j ACCEPT"
     state = with_rules(Recorded("docker-28.5-iptables").state(), 4, DOCKER=[lost])

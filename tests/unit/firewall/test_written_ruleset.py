@@ -59,6 +59,14 @@ def test_a_policy_that_is_not_known_is_taken_both_ways():
     assert ended(direct, (28, 5), BR1, ports=(WEB,), raw_rules=False) == ("accepted", None)
 
 
+@pytest.mark.parametrize(("release", "drops"), [((26, 1), True), ((28, 5), None)])
+def test_the_policy_of_ipv6_is_known_of_the_releases_that_always_set_it(release, drops):
+    bridge = Bridge("br1", "fd00:51::/64")
+    assert written(Engine(release), 6, (bridge,), ()).forward_drops is drops
+    assert written(Engine(release, ip6tables=False), 6, (bridge,), ()).forward_drops is None
+    assert written(Engine(release), 4, (BR1,), ()).forward_drops is None
+
+
 def test_a_drop_that_depends_on_a_setting_which_is_not_known_is_taken_both_ways():
     direct = "up0 tcp 10.52.0.9 10.51.0.2 80"
     assert ended(direct, (28, 5), BR1, ports=(WEB,)) == ("unknown", "allow-direct-routing")

@@ -22,6 +22,7 @@ from bridgework.model.observations import DockerRules, FirewallChain, FirewallRu
 
 AsTarget = Callable[[Engine], Engine]
 """Returns the engine's settings as the target has them."""
+_FORWARD = ("filter", "FORWARD")
 _DOCKERS = {(family, NATIVE_TABLE) for family in FAMILY.values()}
 
 
@@ -70,7 +71,7 @@ def upgraded_firewall(before: EngineState, after: EngineState, as_target: AsTarg
 
 
 def _drops(chains: tuple[FirewallChain, ...] | None) -> bool:
-    return any((one.table, one.name, one.policy) == ("filter", "FORWARD", "DROP") for one in chains or ())
+    return any((one.table, one.name) == _FORWARD and one.policy == "DROP" for one in chains or ())
 
 
 def _written(
@@ -90,21 +91,27 @@ def _chains(
         return None
     before, after = (None if isinstance(rules, NativeRules) else rules for rules in (was, now))
     planned = upgraded_rules({(one.table, one.name): one.rules for one in read}, before, after)
-    return tuple(_in_dump(read, planned, is_native=after is None))
+    return tuple(_in_dump(read, planned, after))
 
 
 def _in_dump(
-    read: tuple[FirewallChain, ...], planned: Mapping[Key, tuple[Printed, ...]], *, is_native: bool
+    read: tuple[FirewallChain, ...], planned: Mapping[Key, tuple[Printed, ...]], after: WrittenRules | None
 ) -> Iterator[FirewallChain]:
-    left = dict(planned)
-    for chain in read:
-        rules = left.pop((chain.table, chain.name), None)
-        if rules is not None:
-            opens = is_native and (chain.table, chain.name) == ("filter", "FORWARD") and not _has_owner(rules)
-            # Docker sets the policy to DROP when it switches forwarding on, and does so with iptables alone.
-            yield replace(chain, rules=rules, policy="ACCEPT" if opens else chain.policy)
-    for (table, name), rules in left.items():
-        yield FirewallChain(table, name, "ACCEPT" if is_built_in(name) else None, rules)
+    policies = {(chain.table, chain.name): chain.policy for chain in read}
+    in_order = {key: planned[key] for key in (*policies, *planned) if key in planned}
+    for (table, name), rules in in_order.items():
+        policy = policies.get((table, name), "ACCEPT" if is_built_in(name) else None)
+        if (table, name) == _FORWARD:
+            policy = _forward_policy(policy, rules, after)
+        yield FirewallChain(table, name, policy, rules)
+
+
+def _forward_policy(policy: str | None, rules: tuple[Printed, ...], after: WrittenRules | None) -> str | None:
+    """Return the policy of the chain FORWARD after the upgrade; ``after`` is ``None`` for an engine with nftables."""
+    if after is not None:
+        return "DROP" if after.forward_drops else policy
+    # Docker sets the policy to DROP when it switches forwarding on, and does so with iptables alone.
+    return policy if _has_owner(rules) else "ACCEPT"
 
 
 def _has_owner(rules: tuple[Printed, ...]) -> bool:
@@ -166,8 +173,5 @@ def _calling(
     if chains is None or user is None:
         return chains
     jump = 0, 0, f"-A FORWARD -j {USER_CHAIN}"
-    called = (
-        replace(one, rules=(jump, *one.rules)) if (one.table, one.name) == ("filter", "FORWARD") else one
-        for one in chains
-    )
+    called = (replace(one, rules=(jump, *one.rules)) if (one.table, one.name) == _FORWARD else one for one in chains)
     return (*called, user)

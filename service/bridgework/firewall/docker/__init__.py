@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from bridgework.firewall.docker import docker_26, docker_28, docker_29, docker_29_nftables
 from bridgework.firewall.docker.chains import Chains, write_links
-from bridgework.firewall.docker.releases import NFTABLES_SINCE, Release
+from bridgework.firewall.docker.releases import NFTABLES_SINCE, Release, facts_of
 from bridgework.firewall.docker.rules import WrittenRules
-from bridgework.firewall.docker.values import IPV4, Because, Bridge, Engine, Link, Port, WrittenRule
+from bridgework.firewall.docker.values import IPV4, IPV6, Because, Bridge, Engine, Link, Port, WrittenRule
 
 __all__ = [
     "Because",
@@ -62,9 +62,12 @@ def written(
     for since, before, module in _WRITERS:
         if engine.release >= since and (before is None or engine.release < before):
             chains = Chains(engine, version)
+            drops = engine.forward_drops
             if engine.iptables if version == IPV4 else engine.ip6tables:
                 module.write(chains, bridges, ports)
                 write_links(chains, links)
+                if version == IPV6 and facts_of(engine.release).drops_forwarded_ipv6:
+                    drops = True
             rules = {key: tuple(rules) for key, rules in chains.rules.items()}
-            return WrittenRules(version, rules, engine.forward_drops, tuple(chains.writes))
+            return WrittenRules(version, rules, drops, tuple(chains.writes))
     return None

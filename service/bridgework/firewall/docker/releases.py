@@ -82,6 +82,8 @@ class ReleaseFacts:
     together with the daemon's experimental features only. ``keeps_lines_of_default_bridge``: a disconnect from the
     default bridge leaves its lines in the hosts file.
 
+    ``drops_forwarded_ipv6``: with ip6tables, each start sets the policy of the chain FORWARD for IPv6 to DROP; later
+    releases do so only when they switch forwarding on.
     ``has_raw_rules``: rules of the table raw keep others than a bridge's own packets from the addresses of its
     containers, unless the daemon has ``allow-direct-routing`` (``has_direct_routing``). ``has_nftables``: it can write
     with nftables, also in a swarm (``has_nftables_in_swarm``). ``random_mac_addresses``: a container has another MAC
@@ -97,6 +99,7 @@ class ReleaseFacts:
     holds_ports: bool
     ip6tables_is_experimental: bool
     keeps_lines_of_default_bridge: bool
+    drops_forwarded_ipv6: bool
     has_raw_rules: bool
     has_direct_routing: bool
     has_nftables: bool
@@ -124,6 +127,8 @@ def facts_of(release: Release) -> ReleaseFacts:
         # Docker 28 reads the lines from the names of the network. The default bridge has none (moby,
         # libnetwork/endpoint.go, sbLeave).
         keeps_lines_of_default_bridge=not since_28,
+        # moby, libnetwork/drivers/bridge/setup_ip_forwarding.go
+        drops_forwarded_ipv6=not since_28,
         has_raw_rules=since_28,
         has_direct_routing=release >= DIRECT_ROUTING_SINCE,
         has_nftables=release >= NFTABLES_SINCE,

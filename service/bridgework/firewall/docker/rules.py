@@ -27,10 +27,10 @@ def without_comment(text: str) -> str:
 class WrittenRules:
     """The rules by table and chain, in order.
 
-    ``forward_drops`` says whether the policy of the chain FORWARD is DROP; ``None`` where that is not known: the engine
-    sets it only when it switches forwarding on itself, and its API does not show that. ``writes`` are the rules in the
-    order in which the engine writes them. ``all_by`` is a setting that decides whether any of the rules is there, and
-    that is not known.
+    ``forward_drops`` says whether the policy of the chain FORWARD is DROP; ``None`` where that is not known: most
+    engines set it only when they switch forwarding on themselves, and the API does not show that. ``writes`` are the
+    rules in the order in which the engine writes them. ``all_by`` is a setting that decides whether any of the rules is
+    there, and that is not known.
     """
 
     version: int
@@ -44,7 +44,8 @@ class WrittenRules:
         """The rules for the simulation. A rule of which it is not known whether it is there is taken both ways."""
         tables: dict[str, dict[str, Chain]] = {}
         for (table, name), rules in self._with_every_chain().items():
-            policy = "DROP" if (table, name) == _FORWARD and self.forward_drops else None
+            drops = (table, name) == _FORWARD and self.forward_drops and self.all_by is None
+            policy = "DROP" if drops else None
             chain = chain_of(table, name, tuple(self.uncertain(read_rule(one.text), one) for one in rules), policy)
             tables.setdefault(table, {})[name] = chain
         return Ruleset(tuple(Table(FAMILY[self.version], name, chains) for name, chains in tables.items()))
@@ -68,7 +69,7 @@ class WrittenRules:
         found = dict(self.rules)
         for called in self.called():
             found.setdefault(called, ())
-        if self.rules and self.forward_drops is None and self.all_by is None:
+        if self.rules and (self.forward_drops if self.all_by else self.forward_drops is None):
             drop = WrittenRule("-A FORWARD -j DROP", _IP_FORWARD, unknown=True)
             found[_FORWARD] = (*found.get(_FORWARD, ()), drop)
         return found
