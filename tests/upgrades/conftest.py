@@ -1,5 +1,6 @@
 """The engines between which hosts are upgraded: each release with iptables, and Docker 29 with nftables as well."""
 
+import os
 import re
 import subprocess
 
@@ -13,12 +14,14 @@ from tests.upgrades.lab import Lab
 
 
 def programs():
-    """The folders of the engines: the machine's own (``None``), and the one to test, or Debian's newer one."""
+    """The folders of the named engines, or the machine's own (``None``) and the one to test or Debian's newer one."""
+    named = named_engines(os.environ.get("BRIDGEWORK_TEST_ENGINES", ""))
+    if named:
+        return list(named.values())
     if ENGINE_PROGRAMS is not None:
         return [None, ENGINE_PROGRAMS]
-    named = list(named_engines("").values())
     try:
-        return [None, *named, newer_engine()]
+        return [None, newer_engine()]
     except (NotHere, NotNow) as error:
         pytest.skip(f"there is no second engine: {error}")
 
