@@ -31,8 +31,10 @@ from tests.support.worlds import (
     codes,
     container,
     finding_of,
+    listening,
     network,
     predict,
+    rules_of_engine,
     seen,
     target,
     way,
@@ -315,6 +317,32 @@ def test_ipv6_to_an_internal_network_arrives_and_its_answer_is_lost():
     snapshot, open_ = world(DUAL, vault6, one, two), seen(ipv6_firewall=False)
     assert codes(predict(snapshot, ask(one, two, ip_version=6), open_)) == ["reply-path-lost"]
     assert codes(predict(snapshot, ask(one, "address:fd00:9::99"), open_)) == ["bridges-isolated"]
+
+
+@pytest.mark.parametrize(
+    ("release", "masquerade", "expected"),
+    [
+        # Docker 28 accepts answers before it keeps an internal network apart, and Docker 26 after that.
+        ((28, 5), "true", []),
+        ((26, 1), "true", ["no-shared-network"]),
+        ((28, 5), "false", ["masquerade-off"]),
+    ],
+)
+def test_an_internal_network_answers_who_comes_with_the_hosts_address_on_it(release, masquerade, expected):
+    options = {"com.docker.network.bridge.enable_ip_masquerade": masquerade}
+    front, back = network("front", options=options), network("back", "10.2.0.0/24", internal=True)
+    one, two = container("one", (front, "10.1.0.2")), container("two", (back, "10.2.0.2"))
+    snapshot = world(*BUILTIN, front, back, one, two)
+    facts = {"engine_version": release, "ipv4_firewall": True, "ipv6_firewall": False}
+    read = rules_of_engine(snapshot, **facts)
+    accept = (0, 0, f"-A DOCKER-USER -i {front.bridge_name} -j ACCEPT")
+    chains = tuple(
+        replace(chain, rules=(accept, *chain.rules)) if chain.name == "DOCKER-USER" else chain for chain in read.chains
+    )
+    rules = replace(read, chains=chains, switches=(("net.ipv4.ip_forward", "1"),))
+    found = predict(snapshot, ask(one, two, "tcp", 80), seen([(two, listening("0.0.0.0:80"))], firewall=rules, **facts))
+    blocking = [one.code for one in found.findings if one.severity is Severity.BLOCKING]
+    assert blocking == expected
 
 
 def test_a_macvlan_carries_its_own_and_not_the_host():

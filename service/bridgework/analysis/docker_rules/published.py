@@ -34,7 +34,8 @@ def bridge_networks(state: EngineState, version: int) -> Iterator[tuple[Network,
         # An overlay's bridge is in a namespace of its own, and a configuration is no network.
         if not network.bridge_name or network.scope != "local" or network.config_only:
             continue
-        if not _is_known(state, gateway_mode(network, version)):
+        # An internal network has the same rules in each gateway mode.
+        if not network.internal and not _is_known(state, gateway_mode(network, version)):
             continue
         for pool in network.pools:
             subnet = subnet_of(pool)

@@ -212,12 +212,18 @@ def _between_bridges(situation: Situation, candidate: Candidate, network: Networ
         yield from _unguarded(situation, candidate, network)
         if mode == ROUTED and _is_opened_by_mode(situation):
             yield _open_by_route(candidate, network)
-    elif stops_the_answer(situation):
+    elif stops_the_answer(situation) and not _is_masqueraded(situation):
         yield _unanswered(situation, leaves)
     elif candidate.attachment is not None and mode == ROUTED and situation.port is not None:
         yield _refused_by_route(situation, candidate, network, candidate.attachment)
     else:
         yield _apart(situation, candidate, network)
+
+
+def _is_masqueraded(situation: Situation) -> bool:
+    """Return whether the packet arrives with the host's address on the destination's bridge as its source."""
+    walked = walk_of(situation)
+    return walked is not None and any(step.effect == "masquerade" for step in walked.there.steps)
 
 
 def _is_opened_by_mode(situation: Situation) -> bool:
@@ -262,6 +268,9 @@ def _unguarded(situation: Situation, candidate: Candidate, network: Network) -> 
     # Measured on Docker 26.1 for IPv6: a container on an internal network has no default route, so its answer is lost.
     if candidate.attachment is None:
         yield _apart(situation, candidate, network)
+        return
+    # The answer to the host's address on the destination's own bridge needs no route.
+    if _is_masqueraded(situation):
         return
     # The source's subnet is not on the destination's networks, so its answer needs the default route.
     leaves = default_exit(situation.state, candidate.attachment, candidate.version)
