@@ -124,6 +124,9 @@ def made_again(before: Snapshot, after: Snapshot) -> Mapping[str, str]:
 
 def _joined(pairs: Iterable[ChangedPair], again: Mapping[str, str]) -> Iterator[ChangedPair]:
     """Join what an end loses by its deletion with what it gets when it is made again."""
+    if not again:
+        yield from pairs
+        return
     lost: dict[Pair, ChangedPair] = {}
     others: dict[Pair, ChangedPair] = {}
     for one in pairs:
@@ -327,7 +330,7 @@ class _Comparison:
             return
         yield changed
         for pair in pairs[1:]:
-            yield replace(changed, pair=pair, assumed=self._is_assumed(pair))
+            yield ChangedPair(pair, changed.before, changed.after, self._is_assumed(pair), changed.reason)
 
     def _compared(self, pairs: Iterable[Pair]) -> Iterator[ChangedPair]:
         for pair in pairs:

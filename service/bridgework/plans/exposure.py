@@ -23,7 +23,7 @@ from bridgework.analysis.exposure.questions import (
 from bridgework.model.checks import Protocol, Verdict
 from bridgework.model.observations import HostObservation
 from bridgework.model.snapshot import Container
-from bridgework.plans.difference import World, made_again
+from bridgework.plans.difference import KnownWorlds, World, made_again
 from bridgework.plans.effort import Effort
 from bridgework.plans.reachability import Reachability, Service
 
@@ -57,9 +57,18 @@ class SeenWorld:
     host: HostObservation
 
 
-def changed_exposure(before: SeenWorld, after: SeenWorld, affected: frozenset[str], effort: Effort) -> ChangedExposure:
-    """Return the rows of the affected containers that open or close, and those from networks that come or go."""
-    states = [_State(one, affected, effort) for one in (before, after)]
+def changed_exposure(
+    before: SeenWorld,
+    after: SeenWorld,
+    affected: frozenset[str],
+    effort: Effort,
+    predicted: KnownWorlds | None = None,
+) -> ChangedExposure:
+    """Return the rows of the affected containers that open or close, and those from networks that come or go.
+
+    ``predicted`` has the classes of containers that were made of the same worlds, if any.
+    """
+    states = [_State(one, affected, effort, predicted or {}) for one in (before, after)]
     is_whole = all(state.size <= MOST_ROWS for state in states)
     again = made_again(before.world.snapshot, after.world.snapshot)
     known = {one.name for one in before.world.snapshot.networks} & {one.name for one in after.world.snapshot.networks}
@@ -92,13 +101,14 @@ def _key(question: Question, again: Mapping[str, str]) -> Hashable:
 class _State:
     """One state: its questions, and their verdicts by kinds of containers."""
 
-    def __init__(self, seen: SeenWorld, affected: frozenset[str], effort: Effort) -> None:
+    def __init__(self, seen: SeenWorld, affected: frozenset[str], effort: Effort, predicted: KnownWorlds) -> None:
         world = seen.world
         observations = replace(world.observations, host=seen.host)
         self._state = EngineState(world.snapshot, observations)
         self._affected, self._effort = affected, effort
         ids = sorted(world.snapshot.containers_by_id)
-        self._classes = Reachability(world.snapshot, world.observations, ids, effort)
+        same = predicted.get((id(world.snapshot), id(world.observations)))
+        self._classes = same or Reachability(world.snapshot, world.observations, ids, effort)
         self._judge = Judge(self._state)
         self._known: dict[Hashable, tuple[Verdict, str | None]] = {}
         self._origins = tuple(origins_of(world.snapshot, seen.host))

@@ -76,15 +76,20 @@ class Reachability:
         observations: Observations,
         container_ids: Sequence[str],
         effort: Effort | None = None,
+        alike: Reachability | None = None,
     ) -> None:
-        """Sort the containers into classes; nothing is predicted yet. ``effort`` bounds what will be."""
+        """Sort the containers into classes; nothing is predicted yet. ``effort`` bounds what will be.
+
+        ``alike`` is the same state under other observations that tell the same containers apart: its classes are taken.
+        """
         self._effort = effort or Effort()
         self.state = EngineState(snapshot, observations)
         self.ids = tuple(container_ids)
         self.position = {container_id: at for at, container_id in enumerate(self.ids)}
-        self.classes: Classes = classify(self.state, self.ids, Protocol.ICMP, None, by_name=False)
-        self._classes: dict[tuple[Protocol, int | None], Classes] = {(Protocol.ICMP, None): self.classes}
+        self.classes_by_port: dict[tuple[Protocol, int | None], Classes] = alike.classes_by_port if alike else {}
+        self.classes = self.classes_of(PING)
         self._known: dict[Hashable, Prediction] = {}
+        self._kinds: dict[tuple[int, Service], Hashable] = {}
 
     @property
     def snapshot(self) -> Snapshot:
@@ -130,18 +135,17 @@ class Reachability:
         ``at_host``: the service is a port of the host, which rules may translate to any other port.
         """
         asked = service.protocol, None if at_host else service.port
-        if asked not in self._classes and len(self._classes) >= MAX_CLASSES:
+        if asked not in self.classes_by_port and len(self.classes_by_port) >= MAX_CLASSES:
             asked = service.protocol, None
-        found = self._classes.get(asked)
+        found = self.classes_by_port.get(asked)
         if found is None:
-            found = self._classes[asked] = classify(self.state, self.ids, *asked, by_name=False)
+            found = self.classes_by_port[asked] = classify(self.state, self.ids, *asked, by_name=False)
         return found
 
     def _key(self, pair: Pair) -> Hashable:
-        at = self.position.get(pair.source)
+        at, to = self.position.get(pair.source), self.position.get(pair.destination)
         if at is None:  # the host, or a container that is not among the classes
-            return pair
-        to = self.position.get(pair.destination)
+            return pair if pair.source or to is None else self._key_from_host(pair, to)
         # At the host, and at a container in host mode, the address depends on the source's own networks.
         if to is None or self.state.attachment_of(pair.destination).is_host:
             classes = self.classes_of(pair.service, at_host=True)
@@ -152,6 +156,13 @@ class Reachability:
             return pair
         kind = self.classes_of(pair.service).class_of[at]
         return kind, meeting, self.kind_of_destination(pair.destination, to, pair.service), pair.service
+
+    def _key_from_host(self, pair: Pair, to: int) -> Hashable:
+        """Return what the verdict from the host to a container depends on: its group, and what it serves."""
+        if self.state.attachment_of(pair.destination).is_host:
+            return pair
+        group = self.classes_of(pair.service).group_of[to]
+        return "from host", group, self.kind_of_destination(pair.destination, to, pair.service), pair.service
 
     def _kind_of_port(self, source: int, service: Service) -> Hashable:
         """Return what the verdicts about a port of the host depend on: what publishes it, and where.
@@ -177,6 +188,12 @@ class Reachability:
 
     def kind_of_destination(self, destination: str, at: int, service: Service) -> Hashable:
         """Return what the verdicts about this service of the destination depend on, beside its networks."""
+        found = self._kinds.get((at, service))
+        if found is None:
+            found = self._kinds[at, service] = self._kind_of_destination(destination, at, service)
+        return found
+
+    def _kind_of_destination(self, destination: str, at: int, service: Service) -> Hashable:
         kind = self.classes_of(service).class_of[at]
         if service == PING:
             return kind

@@ -14,7 +14,8 @@ from bridgework.model.observations import NOTHING_SEEN, FirewallChain, HostObser
 from bridgework.model.snapshot import PublishedPort, Snapshot
 from bridgework.plans import changes
 from bridgework.plans.difference import World, difference, made_again
-from bridgework.plans.reachability import PING, host_services, services_of, with_assumed_listeners
+from bridgework.plans.effort import Effort
+from bridgework.plans.reachability import PING, Reachability, host_services, services_of, with_assumed_listeners
 from tests.support.random_worlds import engines, evidences
 from tests.support.worlds import container, identity, listening, network, published, rules_of_engine, seen, world
 
@@ -126,6 +127,26 @@ def test_the_groups_say_what_every_pair_says_alone(worlds):
     for one in found.pairs[:20]:
         assert [(at.address, at.before, at.after) for at in one.addresses] == addresses_alone(worlds, one.pair)
     assert all(map(reasons_fit, found.pairs))
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(plans())
+def test_without_forwarding_the_same_classes_hold(worlds):
+    snapshot = worlds[0].snapshot
+    facts = {"ipv4_firewall": True, "ipv6_firewall": True, "engine_version": (28, 5)}
+    rules, observations = rules_of_engine(snapshot, **facts), replace(worlds[0].observations, **facts)
+    states = []
+    for value in "10":
+        switches = (("net.ipv4.ip_forward", value), ("net.ipv6.conf.all.forwarding", value))
+        states.append(World(snapshot, replace(observations, firewall=replace(rules, switches=switches))))
+    affected = frozenset(snapshot.containers_by_id)
+    alone_found = difference(*states, affected=affected)
+    known = {}
+    difference(states[0], states[0], affected=affected, known=known)
+    (first,) = known.values()
+    seen_without = states[1].observations
+    known[id(snapshot), id(seen_without)] = Reachability(snapshot, seen_without, first.ids, Effort(), first)
+    assert difference(*states, affected=affected, known=known) == alone_found
 
 
 def test_the_ports_of_a_container_in_host_mode_are_not_taken_for_all_of_the_host():

@@ -186,7 +186,7 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     known: KnownWorlds = {}
     found = difference(before, after, Effort(deadline.require_left), affected, known)
     appearing, disappearing = changed_findings(services, observed)
-    exposure = _exposure(observed)
+    exposure = _exposure(observed, known)
     notes = upgrade_notes(services, observed, target, known) if target is not None else ()
     return Plan(
         wanted=wanted,
@@ -211,7 +211,7 @@ def make_plan(actor: Actor, wanted: WantedPlan, snapshot: Snapshot) -> Plan:
     )
 
 
-def _exposure(observed: Observed) -> ChangedExposure:
+def _exposure(observed: Observed, known: KnownWorlds) -> ChangedExposure:
     """Return the rows of the exposure that change; nothing where the host or its rules were not seen."""
     before, after, host = observed.before, observed.after, observed.host
     then = host_after(before.snapshot, after.snapshot, host)
@@ -221,7 +221,7 @@ def _exposure(observed: Observed) -> ChangedExposure:
         SeenWorld(world, with_sockets(seen, world.observations.host) or seen)
         for world, seen in ((before, host), (after, then))
     )
-    return changed_exposure(was, now, observed.affected, Effort(deadline.require_left))
+    return changed_exposure(was, now, observed.affected, Effort(deadline.require_left), known)
 
 
 def require_not_applied(wanted: WantedPlan) -> None:

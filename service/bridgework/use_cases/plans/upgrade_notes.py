@@ -12,6 +12,7 @@ from bridgework.model.observations import FirewallRules
 from bridgework.plans.difference import ChangedPair, KnownWorlds, World, difference
 from bridgework.plans.effort import Effort
 from bridgework.plans.notes import MAX_NOTED_PAIRS, Note, Upgrade, note, notes_of
+from bridgework.plans.reachability import Reachability
 from bridgework.plans.upgrade import Target
 from bridgework.telemetry import deadline
 from bridgework.use_cases.plans.observe import Observed
@@ -53,6 +54,11 @@ def _forwarding(observed: Observed, upgrade: Upgrade, known: KnownWorlds) -> Ite
         return
     off = {FORWARDING[version]: "0" for version in versions}
     without = _with_rules(observed.after, replace(rules, switches=tuple({**dict(rules.switches), **off}.items())))
+    snapshot, seen = observed.after.snapshot, without.observations
+    # No rule reads these settings, so the containers are sorted into the same classes.
+    alike = known.get((id(snapshot), id(observed.after.observations)))
+    if alike is not None:
+        known[id(snapshot), id(seen)] = Reachability(snapshot, seen, alike.ids, Effort(deadline.require_left), alike)
     host = (Component("host", "", "host"),)
     yield note(FORWARDING_NOT_SET, upgrade.target, host, _pairs(observed.after, without, observed, known))
 
