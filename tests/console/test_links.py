@@ -143,10 +143,10 @@ def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
     tried = [{**at, "address": "10.6.0.2", "ip_version": 4}, {**at, "address": "fd00:6::2", "ip_version": 6}]
     plan = {
         "id": "x", "possible": False, "undoable": False, "applied": None, "limited": [stubs.LIMITED],
-        "steps": [{"problem": {"detail": "The name shop-net is taken."}}],
+        "steps": [{"problem": {"detail": "The name shop-net is taken."}}], "notes": [],
         "appearing_findings": [], "disappearing_findings": [{"message": "web is alone."}],
         "difference": {
-            "pairs_total": 14, "containers": [], "services": [], "networks": [],
+            "pairs_total": 14, "containers": [], "services": [], "networks": [], "exposure": [], "exposure_total": 0,
             "pairs": [
                 {**ends, **reachable, "protocol": "icmp", "port": None, "addresses": tried},
                 {**ends, **reachable, "protocol": "tcp", "port": 80, "addresses": tried[:1]},
