@@ -4,6 +4,7 @@
  */
 import { call } from "./api.js";
 import { Asking } from "./asking.js";
+import { badges } from "./badges.js";
 import { byId, Emitter, h, plural, replace } from "./dom.js";
 import { findingCard } from "./findings.js";
 import { limitedView } from "./limited.js";
@@ -45,8 +46,9 @@ export class Diagnostics extends Emitter {
     if (!this.#read) this.read();
   }
 
-  /** The engine has changed: say that the findings may be out of date. */
+  /** The engine has changed: say that the findings may be out of date, and read again what needs no examination. */
   stale() {
+    void badges.read();
     byId("findings-note").textContent = this.#read ? "The engine has changed since this examination." : "";
   }
 
@@ -58,6 +60,7 @@ export class Diagnostics extends Emitter {
       call("GET", "/v1/diagnostics?limit=1000", null, { signal })));
     if (found) {
       const { items, limited } = found;
+      badges.examined(items);
       byId("findings-count").textContent = items.length ? String(items.length) : "";
       replace(this.#place,
         h("p", { role: "status" }, items.length ? `${plural(items.length, "finding")}, the most severe first.` : "Nothing is wrong: there are no findings."),

@@ -1,18 +1,24 @@
 /**
- * From a model and its layout to cytoscape's elements. Every text is a node of its own, so that it can be placed.
+ * From a model and its layout to cytoscape's elements. Every text is a node of its own, so that it can be placed, and so
+ * is every piece of a wire.
  *
  * @import { NodeSingular } from "cytoscape"
- * @import { Box, Chip, Layout } from "./layout.js"
+ * @import { Group } from "./groups.js"
+ * @import { Box, Bus, Chip, Layout } from "./layout.js"
  * @import { Container, Model, Thing } from "./model.js"
+ * @import { Wire } from "./wires.js"
  * @typedef {{x: number, y: number}} Point
  * @typedef {{data: {id: string, thing?: Thing | null, [name: string]: unknown}, classes: string, position?: Point}} Element
  */
 import { plural, printable } from "./dom.js";
 import { addressOf, caption, HOST, isDrawn, NOWHERE, portsOf, words } from "./model.js";
-import { segments, wayOf } from "./routes.js";
+import { isTitled } from "./shelves.js";
 
 /** A chip that is higher has a line for the veth. */
 const WITHOUT_VETH = 50;
+const pen = document.createElement("canvas").getContext("2d");
+const LINE = 3;
+const DOT = 7;
 
 /**
  * @param {Model} model
@@ -20,15 +26,11 @@ const WITHOUT_VETH = 50;
  * @returns {Element[]}
  */
 export function elementsOf(model, layout) {
-  const placed = new Set(layout.chips.map((chip) => chip.item.id));
-  const boxes = new Map(layout.boxes.map((box) => [box.id, box]));
-  const host = boxes.get(HOST);
   const elements = [
     ...layout.boxes.flatMap((box) => boxElements(box, model)),
+    ...layout.lines.flatMap((line) => lineElements(line, layout.roomy, model)),
     ...layout.chips.flatMap((chip) => chipElements(chip, layout.roomy, model)),
-    ...links(model, layout, boxes),
-    ...model.containers.flatMap((container) => shares(container, placed)),
-    ...layout.boxes.flatMap((box) => (host && box.network?.bridge_name ? [grounding(box, host)] : [])),
+    ...layout.wires.flatMap(wireElements),
   ];
   for (const { data } of elements) if (typeof data.label === "string") data.label = printable(data.label);
   return elements;
@@ -39,26 +41,58 @@ export function elementsOf(model, layout) {
  * @param {Model} model
  * @returns {Element[]}
  */
-function boxElements(box, model) {
-  const left = box.x - box.width / 2 + 14;
-  const top = box.y - box.height / 2;
-  const thing = box.network ? { id: box.id, kind: "network" } : box.id === HOST ? { id: HOST, kind: "host" } : null;
-  const kind = [HOST, NOWHERE].includes(box.id) ? box.id : "network";
-  return [
-    { data: { id: `box:${box.id}`, width: box.width, height: box.height, thing }, classes: `box ${kind}${box.network?.gone ? " gone" : ""}`, position: { x: box.x, y: box.y } },
-    { data: { id: `title:${box.id}`, label: box.name, room: box.width - 28, thing }, classes: "title", position: { x: left, y: top + 19 } },
-    { data: { id: `under:${box.id}`, label: underTitle(box, model), room: box.width - 28, thing }, classes: "under", position: { x: left, y: top + 37 } },
-  ];
+function boxElements({ id, group, x, y, width, height }, model) {
+  const [left, top] = [x - width / 2 + 12, y - height / 2];
+  const kind = [HOST, NOWHERE].includes(id) ? id : group.project ? "project" : "networks";
+  const thing = group.project ? { id, kind: "project" } : id === HOST ? { id: HOST, kind: "host" } : null;
+  /** @type {Element[]} */
+  const elements = [{ data: { id: `box:${id}`, width, height, thing }, classes: `box ${kind}${group.folded ? " folded" : ""}`, position: { x, y } }];
+  if (!isTitled(group)) return elements;
+  const sign = group.project ? (group.folded ? "▸ " : "▾ ") : "";
+  elements.push({ data: { id: `title:${id}`, label: `${sign}${group.name}`, room: width - 24, thing }, classes: "title", position: { x: left, y: top + 18 } });
+  if (group.folded) elements.push({ data: { id: `under:${id}`, label: contents(group, model), room: width - 44, thing }, classes: "under", position: { x: left + 14, y: top + 37 } });
+  return elements;
 }
 
 /**
- * @param {Box} box
+ * What a folded project holds: `7 of 8 containers run · 3 networks`.
+ * @param {Group} group
  * @param {Model} model
  */
-function underTitle(box, model) {
-  if (box.id === HOST) return words("routes", "published ports", model.partial ? "links not read" : model.interfaces.length && plural(model.interfaces.length, "link"));
-  if (!box.network) return "these have only a loopback interface";
-  return words(caption(box.network), !box.network.members.length && "empty");
+function contents({ inside, lines }, model) {
+  const running = inside.filter((one) => one.running).length;
+  const names = new Set(lines.map(({ id }) => id));
+  const guests = model.containers.filter((one) => !inside.includes(one) && one.endpoints.some(({ network }) => names.has(network.id)));
+  const away = inside.flatMap(({ endpoints }) => endpoints.flatMap(({ network }) => (isDrawn(network) && !names.has(network.id) ? [network.name] : [])));
+  return words(running < inside.length ? `${running} of ${plural(inside.length, "container")} run` : plural(inside.length, "container"), plural(lines.length, "network"),
+    away.length && `↗${[...new Set(away)].sort().join(",")}`, guests.length && `with ${guests.map(({ name }) => name).join(", ")}`);
+}
+
+/**
+ * @param {Bus} line
+ * @param {boolean} roomy
+ * @param {Model} model
+ * @returns {Element[]}
+ */
+function lineElements({ id, name, network, x, y, width }, roomy, model) {
+  const thing = { id, kind: network ? "network" : "host" };
+  const left = x - width / 2;
+  const under = network ? words(caption(network), !network.members.length && "empty") : words("network of this machine", "routes", "published ports", model.partial && "links not read");
+  const named = Math.min(width * 0.75, widthOf(name, roomy) + 14);
+  const gone = network?.gone ? " gone" : network ? "" : " host";
+  return [
+    { data: { id: `line:${id}`, width, height: LINE, thing }, classes: `line${gone}`, position: { x, y } },
+    { data: { id: `title:line:${id}`, label: name, room: width - 8, thing }, classes: `line-name${gone}`, position: { x: left + 4, y: y - (roomy ? 12 : 11) } },
+    { data: { id: `under:line:${id}`, label: under, room: Math.max(20, width - named - 4), thing }, classes: `under${gone}`, position: { x: left + named, y: y - (roomy ? 12 : 11) } },
+    ...(network?.bridge_name ? [{ data: { id: `gateway:${id}`, thing }, classes: "gateway", position: { x: left + width, y } }] : []),
+  ];
+}
+
+/** The width of a line's name. @param {string} name @param {boolean} roomy */
+function widthOf(name, roomy) {
+  if (!pen) return 0;
+  pen.font = `600 ${roomy ? 13 : 12}px system-ui, sans-serif`;
+  return pen.measureText(printable(name)).width;
 }
 
 /** @param {Container} container */
@@ -75,87 +109,66 @@ function modeOf({ hostMode, sharesWith }, model) {
 }
 
 /**
- * A container, or an interface of the host.
+ * A container, a folded project on a line of others, or an interface of the host.
  * @param {Chip} chip
  * @param {boolean} roomy
  * @param {Model} model
  * @returns {Element[]}
  */
-function chipElements({ item, x, y, width, height }, roomy, model) {
+function chipElements({ id, item, cell, sharer, x, y, width, height }, roomy, model) {
   const container = item.kind === "container" ? item : null;
-  const thing = container && { id: item.id, kind: "container" };
-  const state = container ? stateOf(container) : "interface";
+  const thing = item.kind === "interface" ? null : { id: item.id, kind: item.kind };
+  const state = container ? stateOf(container) : item.kind;
+  const tall = roomy && !sharer;
   const left = x - width / 2 + (roomy ? 14 : 11);
   const top = y - (height > WITHOUT_VETH ? 8 : 0);
   const room = width - (roomy ? 22 : 16);
-  const under = item.kind === "container" ? words(item.running ? addressOf(item) || modeOf(item, model) : item.state, portsOf(item)) : words(...(item.addresses ?? []));
-  const wires = (container?.endpoints ?? []).filter((one) => one.veth).sort((one) => (one.network.id === container?.home ? -1 : 1));
-  const [wire] = wires;
+  const kind = `${item.kind} ${state}${cell.again ? " again" : ""}${sharer ? ` sharer ${container?.shareState ?? ""}` : ""}`;
+  const sign = cell.again ? "↗ " : sharer ? "⤷ " : "";
   /** @type {Element[]} */
   const elements = [
-    { data: { id: item.id, width, height, thing }, classes: `chip ${item.kind} ${state}`, position: { x, y } },
-    { data: { id: `name:${item.id}`, label: item.name, room, thing }, classes: `name sub ${state}`, position: { x: left, y: roomy ? top - 9 : y } },
+    { data: { id, width, height, thing }, classes: `chip ${kind}`, position: { x, y } },
+    { data: { id: `name:${id}`, label: `${sign}${item.name}`, room, thing }, classes: `name sub ${state}${cell.again ? " again" : ""}`, position: { x: left, y: tall ? top - 8 : y } },
   ];
-  if (roomy) {
-    elements.push({ data: { id: `sub:${item.id}`, label: under, room, thing }, classes: "address sub", position: { x: left, y: top + 8 } });
-  }
+  if (tall) elements.push({ data: { id: `sub:${id}`, label: underName(cell, model), room, thing }, classes: "address sub", position: { x: left, y: top + 8 } });
+  const wires = (container?.endpoints ?? []).filter((one) => one.veth).sort((one) => (one.network.id === container?.home ? -1 : 1));
+  const [wire] = wires;
   if (height > WITHOUT_VETH && wire) {
     const label = `${wire.interface} ↔ ${wire.veth}${wires.length > 1 ? ` +${wires.length - 1}` : ""}`;
-    elements.push({ data: { id: `veth:${item.id}`, label, room, thing }, classes: "address sub veth", position: { x: left, y: top + 24 } });
+    elements.push({ data: { id: `veth:${id}`, label, room, thing }, classes: "address sub veth", position: { x: left, y: top + 24 } });
   }
   return elements;
 }
 
 /**
- * Lines from each container to its networks other than its home, around the boxes between.
+ * The second line of a chip.
+ * @param {Chip["cell"]} cell
  * @param {Model} model
- * @param {Layout} layout
- * @param {Map<string, Box>} boxes
+ */
+function underName({ item, on, away, again }, model) {
+  if (item.kind === "project") return "folded project";
+  if (item.kind === "interface") return words(...(item.addresses ?? []));
+  if (!item.running) return words(item.state, portsOf(item));
+  if (again) return item.endpoints.filter(({ network }) => on.includes(network.id)).map((one) => one.ipv4_address ?? one.ipv6_address ?? "").join(" · ");
+  return words([addressOf(item) || modeOf(item, model), away.length ? `↗${away.join(",")}` : ""].filter(Boolean).join(" "), portsOf(item));
+}
+
+/**
+ * The pieces of a wire, and a dot where it is on its line. A piece knows its container and its network.
+ * @param {Wire} wire
  * @returns {Element[]}
  */
-function links({ containers }, { chips, boxes: all, size }, boxes) {
-  const chipOf = new Map(chips.map((chip) => [chip.item.id, chip]));
-  const room = { gap: size.between, head: size.head };
-  let lane = 0;
-  return containers.flatMap((container) => {
-    const [chip, home] = [chipOf.get(container.id), boxes.get(container.home)];
-    return container.endpoints.flatMap(({ network, ipv4_address: label }) => {
-      const target = boxes.get(network.id);
-      if (!chip || !home || !target || target === home || !isDrawn(network)) return [];
-      const { weights, distances, to } = segments(wayOf({ x: chip.x, y: chip.y }, home, target, all, room, lane));
-      lane += 1;
-      const end = `${to.x - target.x}px ${to.y - target.y}px`;
-      return [{
-        data: { id: `${container.id}>${network.id}`, source: container.id, target: `box:${network.id}`, label: label ?? "", weights, distances, end },
-        classes: weights.length ? "link bent" : "link",
-      }];
-    });
+function wireElements({ cell, network, points }) {
+  const id = `${cell.id}>${network}`;
+  const [first] = /** @type {[Point]} */ (points);
+  const address = cell.item.kind === "container" ? cell.item.endpoints.find((one) => one.network.id === network)?.ipv4_address : null;
+  const ends = { of: cell.item.id, on: network };
+  const pieces = points.slice(1).map((to, at) => {
+    const from = /** @type {Point} */ (points[at]);
+    const [width, height] = [Math.abs(from.x - to.x), Math.abs(from.y - to.y)];
+    return { data: { id: `${id}:${at}`, width: Math.max(width, 1.5), height: Math.max(height, 1.5), ...ends }, classes: "wire", position: { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 } };
   });
-}
-
-/**
- * A line to the container whose network a container shares.
- * @param {Container} container
- * @param {Set<string>} placed
- * @returns {Element[]}
- */
-function shares({ id, sharesWith, shareState }, placed) {
-  if (sharesWith === null || !placed.has(id) || !placed.has(sharesWith)) return [];
-  const label = shareState === "stale" ? "cut off" : "";
-  return [{ data: { id: `${id}=${sharesWith}`, source: id, target: sharesWith, label }, classes: `share ${shareState}` }];
-}
-
-/**
- * A line straight down from a bridge network to the host.
- * @param {Box} box
- * @param {Box} host
- * @returns {Element}
- */
-function grounding(box, host) {
-  return {
-    data: { id: `ground:${box.id}`, source: `box:${box.id}`, target: `box:${HOST}`, at: `${box.x - host.x}px ${-host.height / 2}px` },
-    classes: "ground",
-  };
+  return [...pieces, { data: { id: `${id}:dot`, width: DOT, height: DOT, label: address ?? "", ...ends }, classes: "dot", position: { x: first.x, y: first.y } }];
 }
 
 /**

@@ -1,9 +1,11 @@
 /**
  * The picture as a list, with a filter: for the keyboard, for screen readers, and to find one container among many.
  *
+ * @import { Marks } from "./badges.js"
  * @import { Container, Model, Network, Thing } from "./model.js"
  * @typedef {(container: Container | undefined) => boolean} Keep whether the filter keeps a container
  */
+import { badges, markWords } from "./badges.js";
 import { announce, byId, Emitter, h, plural, replace, within } from "./dom.js";
 import { stateOf } from "./elements.js";
 import { linked, relink } from "./link.js";
@@ -17,6 +19,8 @@ export class Explore extends Emitter {
   #model = null;
   /** @type {string | null} */
   #chosen = null;
+  /** @type {Marks} */
+  #marks = new Map();
 
   constructor() {
     super();
@@ -25,6 +29,10 @@ export class Explore extends Emitter {
       this.#draw();
       this.#filter();
       announce(`${plural(this.#model?.containers.filter(this.#keeps).length ?? 0, "container")} shown`);
+    });
+    badges.on("marks", (marks) => {
+      this.#marks = marks;
+      this.#draw();
     });
     this.#list.addEventListener("click", (event) => {
       const { id, kind } = within(event, "button")?.dataset ?? {};
@@ -99,8 +107,9 @@ export class Explore extends Emitter {
    * @param {Container} [container]
    */
   #button(id, kind, title, under, container) {
+    const mark = this.#marks.get(id);
     const dot = container && h("span", { class: `dot ${stateOf(container)}`, "aria-hidden": "true" });
     return h("button", { type: "button", class: `thing ${kind}`, "data-id": id, "data-kind": kind, "data-key": `thing-${id}`, "aria-pressed": String(id === this.#chosen) },
-      dot, h("span", { class: "thing-name" }, title), h("span", { class: "thing-under" }, under));
+      dot, h("span", { class: "thing-name" }, title), h("span", { class: "thing-under" }, under), mark && h("span", { class: `tag ${mark.severity}` }, markWords(mark)));
   }
 }

@@ -1,52 +1,62 @@
 /**
- * Where everything is drawn. Each network is a box with its containers in a grid. The boxes are in rows, and the host is
- * below them. What was drawn before keeps its place while others come and go (`changed`); otherwise the result depends
- * only on the engine's state and the view's size.
+ * Where everything is drawn. Each network is a line on which its containers hang (shelves.js). Groups of networks
+ * (groups.js) are boxes of one width in columns, from the top down, and the host is below them. What was drawn before
+ * keeps its place while others come and go (stay.js); otherwise the result depends only on the engine's state and the
+ * view's size.
  *
- * @import { Container, EngineModel, Interface, Network } from "./model.js"
- * @typedef {{chip: [number, number], gap: number, pad: number, head: number, between: number, foot: number, least: number, most: number}} Size
- *   in pixels at zoom 1
+ * @import { Cell, Group } from "./groups.js"
+ * @import { Block, Drawn } from "./shelves.js"
+ * @import { Point, Wire } from "./wires.js"
+ * @import { EngineModel, Network } from "./model.js"
+ * @typedef {{chip: [number, number], sharer: number, gap: number, lane: number, least: number, pad: number, head: number, label: number, drop: number,
+ *   rest: number, folded: number, between: number}} Size in pixels at zoom 1: `gap` between two containers, `lane` between two
+ *   wires beside a container, `least` the width of a group, `label` above a line, `drop` from a line to its containers, `rest` below its last row
  * @typedef {{width: number, height: number}} View
- * @typedef {{id: string, name: string, network?: Network, inside: (Container | Interface)[]}} District
- * @typedef {District & {columns: number, slots: (string | null)[], width: number, height: number}} Block a district with its
- *   measures; each slot of its grid holds an id, or nothing where something was removed
- * @typedef {Block & {x: number, y: number}} Placed the corner at the top left
- * @typedef {{blocks: Placed[], host: Placed, width: number, height: number}} Arrangement
- * @typedef {{id: string, name: string, network?: Network, width: number, height: number, x: number, y: number}} Box
- * @typedef {{item: Container | Interface, width: number, height: number, x: number, y: number}} Chip
- * @typedef {{boxes: Box[], chips: Chip[], width: number, height: number, roomy: boolean, size: Size, arranged: Arrangement}} Layout
- *   positions are centres, as cytoscape wants them
+ * @typedef {{column: number, y: number}} Corner
+ * @typedef {{blocks: Block[], corners: Map<string, Corner | undefined>, host: Block, columns: number, cells: number, wide: number, size: Size}} Arrangement
+ *   `corners`: where each group begins; `cells`: how many containers a row of a group has; `wide`: the width of a group
+ * @typedef {{id: string, group: Group, width: number, height: number, x: number, y: number}} Box
+ * @typedef {{id: string, name: string, network?: Network, x: number, y: number, width: number}} Bus
+ * @typedef {{id: string, item: Cell["item"], cell: Cell, sharer: boolean, width: number, height: number, x: number, y: number}} Chip
+ *   `sharer`: it shares the network namespace of the one above it
+ * @typedef {{boxes: Box[], lines: Bus[], chips: Chip[], wires: Wire[], width: number, height: number, roomy: boolean, zoom: number, arranged: Arrangement}} Layout
+ *   positions are centres, as cytoscape wants them; `zoom`: at which the whole fits the view, or its width if the text would
+ *   be too small
  */
-import { gridded, grounded, measured } from "./blocks.js";
-import { compare, HOST, isDrawn, NOWHERE } from "./model.js";
+import { groupsOf, keptFrom } from "./groups.js";
+import { HOST } from "./model.js";
+import { arranged, drawn } from "./shelves.js";
 import { changed } from "./stay.js";
 
 /** With more containers than this, they are drawn small, without addresses and veths. */
 export const ROOMY_UP_TO = 40;
-/** The smallest text at zoom 1, which the view must not make smaller than can be read. */
-const [TEXT, READABLE] = [11.5, 11];
+/** The smallest zoom at which the text can be read. With a smaller one the picture is higher than the view. */
+const READABLE = 0.86;
+/** A larger one is not needed. */
+const COMFORTABLE = 0.93;
 /** @type {Record<"roomy" | "wired" | "dense", Size>} `wired` has a line more, for the veth */
 const SIZES = {
-  wired: { chip: [172, 60], gap: 12, pad: 14, head: 50, between: 30, foot: 4, least: 212, most: 186 },
-  roomy: { chip: [184, 40], gap: 10, pad: 14, head: 50, between: 28, foot: 4, least: 212, most: 186 },
-  dense: { chip: [108, 25], gap: 5, pad: 11, head: 48, between: 18, foot: 0, least: 240, most: 170 },
+  wired: { chip: [156, 56], sharer: 26, gap: 12, lane: 6, least: 230, pad: 16, head: 36, label: 24, drop: 13, rest: 8, folded: 62, between: 20 },
+  roomy: { chip: [150, 38], sharer: 26, gap: 12, lane: 6, least: 230, pad: 16, head: 36, label: 24, drop: 13, rest: 8, folded: 62, between: 20 },
+  dense: { chip: [112, 23], sharer: 21, gap: 8, lane: 5, least: 200, pad: 12, head: 30, label: 19, drop: 9, rest: 4, folded: 52, between: 14 },
 };
-/** The first one is kept unless another makes the whole 2 % larger. */
-const ASPECTS = [1.3, 0.8, 1, 1.7, 2.2];
-const MOST_WIDENED = 0.6;
+const [MOST_CELLS, MOST_COLUMNS] = [8, 8];
 
 /**
  * @param {EngineModel} model
  * @param {View} view
- * @param {Layout | null} [before] what is drawn now, whose places are kept; null arranges everything again
+ * @param {Layout | null} [last] what is drawn now, whose places are kept; null arranges everything again
+ * @param {(project: string) => boolean} [isFolded]
  * @returns {Layout}
  */
-export function place(model, view, before = null) {
-  const { districts, host } = districtsOf(model);
-  if (before && sizesFor(model).includes(before.size)) return placed(changed(before.arranged, [...districts, host], before.size), before.size);
-  const tried = sizesFor(model).map((size) => ({ size, ...arranged(districts, host, size, view) }));
-  const fit = tried.find(({ zoom }) => zoom * TEXT >= READABLE) ?? tried.reduce((least, one) => (one.zoom > least.zoom ? one : least));
-  return placed(fit, fit.size);
+export function place(model, view, last = null, isFolded = () => false) {
+  const groups = groupsOf(model, isFolded, last ? keptFrom(last.arranged.blocks.map(({ group }) => group)) : undefined);
+  const host = /** @type {Group} */ (groups.pop());
+  const sizes = sizesFor(model);
+  if (last && sizes.includes(last.arranged.size)) return placed(changed(last.arranged, groups, host), view);
+  const tried = sizes.map((size) => best(groups, host, size, view));
+  const { arrangement } = /** @type {typeof tried[number]} */ (tried.find(({ zoom }) => zoom >= COMFORTABLE) ?? tried.at(-1));
+  return placed(arrangement, view);
 }
 
 /**
@@ -60,120 +70,118 @@ function sizesFor({ containers }) {
 }
 
 /**
- * @param {District[]} districts
- * @param {District} host
+ * The best arrangement, of all numbers of columns and of containers in a row: the one with most straight wires of those
+ * that can be read well. If none fits the view, one that fits its width: a low one with many straight wires.
+ * @param {Group[]} groups
+ * @param {Group} host
  * @param {Size} size
  * @param {View} view
  */
-function arranged(districts, host, size, view) {
-  const tried = ASPECTS.map((aspect) => best(districts.map((one) => measured(one, size, aspect)), host, size, view));
-  return tried.reduce((found, one) => (one.zoom > found.zoom * 1.02 ? one : found));
+function best(groups, host, size, view) {
+  /** @type {{arrangement: Arrangement, zoom: number, worth: number[]}[]} */
+  const tried = [];
+  for (let cells = 1; cells <= MOST_CELLS; cells += 1) {
+    const blocks = groups.map((group) => arranged(group, cells));
+    const parts = blocks.map((block) => drawn(block, size));
+    const wires = parts.flatMap((part) => part.wires);
+    const straight = wires.filter(({ points }) => points.length === 2).length / (wires.length || 1);
+    for (let columns = 1; columns <= Math.min(MOST_COLUMNS, Math.max(1, groups.length)); columns += 1) {
+      const arrangement = { blocks, corners: new Map(), host: arranged(host, cells * columns), columns, cells, wide: size.least, size };
+      const { zoom, height } = measured(arrangement, parts, view);
+      tried.push({ arrangement, zoom, worth: worthOf({ zoom, height }, straight, view) });
+    }
+  }
+  return tried.reduce((most, one) => (before(most.worth, one.worth) ? one : most));
 }
 
 /**
- * @param {Arrangement} found
- * @param {Size} size
+ * How good an arrangement is, as numbers of which the first ones count most. One that can be read and fits the view is
+ * better than one that fits its width only.
+ * @param {{zoom: number, height: number}} whole
+ * @param {number} straight the share of straight wires
+ * @param {View} view
+ */
+function worthOf({ zoom, height }, straight, view) {
+  if (zoom >= COMFORTABLE) return [3, straight, zoom];
+  if (zoom < READABLE) return [0, zoom];
+  return height * READABLE <= view.height ? [2, straight, zoom] : [1, -height * (1.5 - straight)];
+}
+
+/** Whether a list of numbers comes before another. @param {number[]} one @param {number[]} other */
+function before(one, other) {
+  const at = one.findIndex((value, index) => value !== other[index]);
+  return at >= 0 && (one[at] ?? 0) < (other[at] ?? 0);
+}
+
+/**
+ * The measures of the whole, and where each group begins. A group that has no place yet is the last one of the shortest
+ * column.
+ * @param {Arrangement} arrangement
+ * @param {Drawn[]} parts of its blocks
+ * @param {View} view
+ */
+function measured({ blocks, corners: known, host, columns, wide: least, size }, parts, view) {
+  const wide = Math.max(least, ...parts.map(({ width }) => width));
+  const bottoms = Array.from({ length: columns }, () => 0);
+  /** @type {Map<string, Corner>} */
+  const corners = new Map();
+  for (const [at, { group }] of blocks.entries()) {
+    const last = known.get(group.id);
+    const column = last?.column ?? bottoms.indexOf(Math.min(...bottoms));
+    const y = Math.max(bottoms[column] ?? 0, last?.y ?? 0);
+    corners.set(group.id, { column, y });
+    bottoms[column] = y + (parts[at]?.height ?? 0) + size.between;
+  }
+  const ground = drawn(host, size, columns * (wide + size.between) - size.between);
+  const y = Math.max(known.get(HOST)?.y ?? 0, ...bottoms);
+  corners.set(HOST, { column: 0, y });
+  const [width, height] = [ground.width, y + ground.height];
+  return { wide, corners, ground, width, height, zoom: Math.min(view.width / width, Math.max(view.height / height, READABLE)) };
+}
+
+/**
+ * @param {Arrangement} arrangement
+ * @param {View} view
  * @returns {Layout}
  */
-function placed(found, size) {
-  const blocks = [...found.blocks, found.host];
-  const boxes = blocks.map(({ id, name, network, x, y, width, height }) => ({ id, name, ...(network && { network }), width, height, x: x + width / 2, y: y + height / 2 }));
-  const chips = blocks.flatMap((block) => gridded(block, size));
-  return { boxes, chips, width: found.width, height: found.height, roomy: size !== SIZES.dense, size, arranged: found };
-}
-
-/**
- * The boxes and what is in them, by name. Containers without a network have a box if there are any.
- * @param {EngineModel} model
- */
-function districtsOf(model) {
-  /** @type {District[]} */
-  const boxes = model.networks.filter(isDrawn).sort(compare).map((network) => ({ id: network.id, name: network.name, network, inside: [] }));
-  /** @type {District} */
-  const nowhere = { id: NOWHERE, name: "no network", inside: [] };
-  /** @type {District} */
-  const host = { id: HOST, name: "host", inside: [...model.interfaces] };
-  const found = new Map([...boxes, nowhere, host].map((box) => [box.id, box]));
-  for (const container of [...model.containers].sort(compare)) found.get(container.home)?.inside.push(container);
-  return { districts: nowhere.inside.length ? [...boxes, nowhere] : boxes, host };
-}
-
-/**
- * Try row widths, from the widest box to all boxes in one row, and keep the arrangement that is shown largest.
- * @param {Block[]} blocks
- * @param {District} host
- * @param {Size} size
- * @param {View} view
- * @returns {Arrangement & {zoom: number}}
- */
-function best(blocks, host, size, view) {
-  const widest = Math.max(size.least, ...blocks.map((block) => block.width));
-  const whole = blocks.reduce((sum, block) => sum + block.width + size.between, 0);
-  let found = null;
-  for (let width = widest; ; width = Math.min(width * 1.08 + 1, Math.max(whole, widest))) {
-    const tried = rowed(blocks, host, size, width);
-    const zoom = Math.min(view.width / tried.width, view.height / tried.height);
-    if (!found || zoom > found.zoom * 1.01) found = { ...tried, zoom };
-    if (width >= whole) return found;
+function placed(arrangement, view) {
+  const { size } = arrangement;
+  const parts = arrangement.blocks.map((block) => drawn(block, size));
+  const { wide, corners, ground, width, height, zoom } = measured(arrangement, parts, view);
+  const blocks = arrangement.blocks.map((block, at) => {
+    const { gaps, rows } = parts[at] ?? ground;
+    return { ...block, gaps, shelves: block.shelves.map((shelf, row) => ({ ...shelf, rows: rows[row] ?? [] })) };
+  });
+  /** @type {Layout} */
+  const layout = { boxes: [], lines: [], chips: [], wires: [], width, height, zoom, roomy: size !== SIZES.dense, arranged: { ...arrangement, blocks, wide, corners } };
+  for (const [at, { group }] of [...blocks, arrangement.host].entries()) {
+    const [part, corner] = [parts[at] ?? ground, corners.get(group.id)];
+    if (corner) put(layout, group, { ...part, width: part === ground ? width : wide }, { x: corner.column * (wide + size.between), y: corner.y }, size);
   }
+  return layout;
 }
 
 /**
- * Rows no wider than `limit`, each a list of columns. Every row is then widened to the widest.
- * @param {Block[]} blocks
- * @param {District} host
+ * Put a group's parts at their places in the whole.
+ * @param {Layout} layout
+ * @param {Group} group
+ * @param {Drawn} one
+ * @param {Point} corner at the top left
  * @param {Size} size
- * @param {number} limit
- * @returns {Arrangement}
  */
-function rowed(blocks, host, size, limit) {
-  const waiting = [...blocks].sort((a, b) => b.height - a.height || compare(a, b));
-  const rows = [];
-  for (let first = waiting.shift(); first; first = waiting.shift()) {
-    const { height } = first; // the tallest of the row, since the tallest come first
-    const row = [column(first, waiting, height, size)];
-    let x = first.width + size.between;
-    while (waiting[0] && x + waiting[0].width <= limit) {
-      const [next] = waiting.splice(0, 1);
-      if (!next) break;
-      row.push(column(next, waiting, height, size));
-      x += next.width + size.between;
+function put(layout, group, one, { x: left, y: top }, size) {
+  layout.boxes.push({ id: group.id, group, width: one.width, height: one.height, x: left + one.width / 2, y: top + one.height / 2 });
+  const names = new Map(group.lines.map((line) => [line.id, line]));
+  for (const { id, y } of one.lines) {
+    const line = names.get(id);
+    if (line) layout.lines.push({ ...line, x: left + one.width / 2, y: top + y, width: one.width - size.pad });
+  }
+  for (const { cell, x, y, width, height } of one.spots) {
+    const first = top + y - height / 2;
+    layout.chips.push({ id: cell.id, item: cell.item, cell, sharer: false, width, height: size.chip[1], x: left + x, y: first + size.chip[1] / 2 });
+    for (const [at, item] of cell.sharers.entries()) {
+      layout.chips.push({ id: item.id, item, cell, sharer: true, width: width - 12, height: size.sharer - 3, x: left + x + 6, y: first + size.chip[1] + (at + 0.5) * size.sharer });
     }
-    rows.push({ row, height, width: x - size.between });
   }
-  const width = Math.max(size.least, ...rows.map((one) => one.width));
-  /** @type {Placed[]} */
-  const done = [];
-  let y = 0;
-  for (const { row, height, width: own } of rows) {
-    const extra = (width - own) / row.length;
-    let x = 0;
-    for (const { width: narrow, stack } of row) {
-      const wide = narrow + (row.length > 1 ? Math.min(extra, narrow * MOST_WIDENED) : extra);
-      done.push(...stack.map((block) => ({ ...block, x, y: y + block.below, width: wide })));
-      x += wide + size.between;
-    }
-    y += height + size.between;
-  }
-  const ground = grounded(host, size, width);
-  return { blocks: done, host: { ...ground, x: 0, y }, width, height: y + ground.height };
-}
-
-/**
- * A box, and below it those of `waiting` that still fit the row's height and the box's width; `waiting` loses them.
- * @param {Block} first
- * @param {Block[]} waiting
- * @param {number} rowHeight
- * @param {Size} size
- */
-function column(first, waiting, rowHeight, size) {
-  const stack = [{ ...first, below: 0 }];
-  let below = first.height + size.between;
-  for (const next of [...waiting]) {
-    if (below + next.height > rowHeight || next.width > first.width) continue;
-    waiting.splice(waiting.indexOf(next), 1);
-    stack.push({ ...next, below });
-    below += next.height + size.between;
-  }
-  return { width: first.width, stack };
+  layout.wires.push(...one.wires.map((wire) => ({ ...wire, points: wire.points.map(({ x, y }) => ({ x: left + x, y: top + y })) })));
 }

@@ -80,11 +80,11 @@ function showGraph(found, known) {
   picture.draw(model);
   explore.update(model);
   offer();
-  if (first) follow(model);
-  else if (!known) {
+  if (!known) {
     diagnostics.stale();
     exposure.stale();
   }
+  if (first) follow(model);
   if (chosen && !model.containerOf.has(chosen.id) && !model.networkOf.has(chosen.id) && chosen.id !== HOST) choose(null);
   else if (chosen && graph && signature(found, chosen.id) !== signature(graph, chosen.id)) inside.show(chosen, model);
   graph = found;

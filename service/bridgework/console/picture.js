@@ -5,20 +5,21 @@
  * @import { Element } from "./elements.js"
  * @import { Keep } from "./explore.js"
  * @import { Layout } from "./layout.js"
+ * @import { Marks } from "./badges.js"
  * @import { Change } from "./plan.js"
  * @import { Model, Thing } from "./model.js"
  * @typedef {{source: string, target?: string | undefined, verdict: Api["Verdict"], label: string}} Journey a check as an arrow
  */
+import { badgeElements, badges } from "./badges.js";
 import { byId, Emitter } from "./dom.js";
 import { bowed, elementsOf } from "./elements.js";
+import { Folds } from "./folds.js";
 import { place } from "./layout.js";
 import { HOST } from "./model.js";
 import { styleFor } from "./theme.js";
 import { showTip } from "./tip.js";
+import { Viewport, viewOf } from "./viewport.js";
 
-const LARGEST = 1.4;
-const MARGIN = 24;
-const FOOT = 62;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** @extends {Emitter<{choose: Thing | null}>} */
@@ -28,8 +29,7 @@ export class Picture extends Emitter {
   #frame = byId("picture");
   /** @type {Model | null} */
   #model = null;
-  /** Whether a person moved or zoomed the picture: it then stays where it is. */
-  #moved = false;
+  #window;
   /** @type {Keep | null} */
   #keep = null;
   /** @type {string | null} */
@@ -41,6 +41,9 @@ export class Picture extends Emitter {
   /** @type {Layout | null} */
   #layout = null;
   #later = 0;
+  #folds = new Folds((all) => (all ? this.arrange() : this.draw(this.#model)));
+  /** @type {Marks} */
+  #marks = new Map();
 
   constructor() {
     super();
@@ -49,14 +52,16 @@ export class Picture extends Emitter {
       minZoom: 0.1, maxZoom: 3, autoungrabify: true, boxSelectionEnabled: false, selectionType: "single",
     });
     this.#cy.on("tap", (event) => this.#tapped(event.target));
-    this.#cy.on("dragpan scrollzoom pinchzoom", () => { this.#moved = true; });
+    this.#window = new Viewport(this.#cy);
     this.#cy.on("mouseover", ".chip", (event) => showTip(event.target, this.#model, this.#frame));
     this.#cy.on("mouseout viewport", () => { byId("hover").hidden = true; });
+    badges.on("marks", (marks) => {
+      this.#marks = marks;
+      this.draw(this.#model);
+    });
     new ResizeObserver(() => this.#resized()).observe(this.#frame);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw(this.#model));
-    byId("zoom-in").addEventListener("click", () => this.#zoom(1.3));
-    byId("zoom-out").addEventListener("click", () => this.#zoom(1 / 1.3));
-    byId("zoom-fit").addEventListener("click", () => this.arrange());
+    byId("zoom-fit").addEventListener("click", () => this.arrange(true));
   }
 
   /**
@@ -66,9 +71,10 @@ export class Picture extends Emitter {
   draw(model) {
     this.#model = model;
     if (!model || !this.#frame.clientWidth) return;
-    const view = { width: this.#frame.clientWidth - 2 * MARGIN, height: this.#frame.clientHeight - MARGIN - FOOT };
-    const layout = place(model, view, this.#layout);
-    const wanted = new Map(elementsOf(model, layout).map((element) => [element.data.id, element]));
+    this.#folds.know(model);
+    const layout = place(model, viewOf(this.#frame), this.#layout, this.#folds.has);
+    const elements = [...elementsOf(model, layout), ...badgeElements(layout, this.#marks)];
+    const wanted = new Map(elements.map((element) => [element.data.id, element]));
     this.#cy.batch(() => {
       this.#cy.elements().filter((element) => !wanted.has(element.id()) && !element.hasClass("journey")).remove();
       for (const element of wanted.values()) this.#put(element);
@@ -76,7 +82,7 @@ export class Picture extends Emitter {
     });
     this.#layout = layout;
     this.#mark();
-    if (!this.#moved) this.fit();
+    if (!this.#window.moved) this.#window.fit(layout);
   }
 
   /** @param {Element} element */
@@ -93,50 +99,42 @@ export class Picture extends Emitter {
     else known.stop().animate({ position: element.position }, { duration: 250 });
   }
 
-  /** Give everything a new place, and show the whole picture. */
-  arrange() {
-    this.#moved = false;
+  /**
+   * Give everything a new place, and show the picture.
+   * @param {boolean} [whole] also if its text is then too small
+   */
+  arrange(whole = false) {
+    this.#window.moved = false;
     this.#layout = null;
     this.draw(this.#model);
-  }
-
-  /** Show the whole picture, enlarged by at most LARGEST. */
-  fit() {
-    if (!this.#layout) return;
-    const { width: w, height } = this.#layout;
-    const [width, tall] = [this.#cy.width(), this.#cy.height()];
-    const zoom = Math.min((width - 2 * MARGIN) / w, (tall - MARGIN - FOOT) / height, LARGEST);
-    this.#cy.viewport({ zoom, pan: { x: (width - w * zoom) / 2, y: (tall - height * zoom + MARGIN - FOOT) / 2 } });
-  }
-
-  /** @param {number} factor */
-  #zoom(factor) {
-    this.#moved = true;
-    const middle = { x: this.#cy.width() / 2, y: this.#cy.height() / 2 };
-    this.#cy.zoom({ level: this.#cy.zoom() * factor, renderedPosition: middle });
+    if (whole && this.#layout) this.#window.fit(this.#layout, whole);
   }
 
   #resized() {
     this.#cy.resize();
     clearTimeout(this.#later);
     this.#later = setTimeout(() => {
-      if (this.#moved) return;
-      this.arrange();
+      if (!this.#window.moved) this.arrange();
     }, 120);
   }
 
   /** @param {Core | NodeSingular} target */
   #tapped(target) {
-    this.emit("choose", target === this.#cy ? null : (target.data("thing") ?? null));
+    /** @type {Thing | null} */
+    const thing = target === this.#cy ? null : (target.data("thing") ?? null);
+    if (thing?.kind === "project") this.#folds.toggle(thing.id);
+    else this.emit("choose", thing);
   }
 
   /**
-   * Mark one thing and its lines.
+   * Mark one thing and its lines. A folded project unfolds if it is in it.
    * @param {string | null} id
    */
   select(id) {
     this.#selected = id;
+    if (id) this.#folds.open(id, this.#model);
     this.#mark();
+    this.#window.reveal(this.#cy.nodes(".chip.chosen, .line.chosen"));
   }
 
   /**
@@ -173,12 +171,13 @@ export class Picture extends Emitter {
       cy.elements().removeClass("chosen near dim");
       if (this.#keep) {
         const keep = this.#keep;
-        cy.$(".chip.container, .sub").filter((element) => !keep(this.#model?.containerOf.get(element.data("thing")?.id))).addClass("dim");
-        cy.$(".link, .share").addClass("dim");
+        cy.$(".chip, .sub").filter((element) => !keep(this.#model?.containerOf.get(element.data("thing")?.id))).addClass("dim");
+        cy.$(".wire, .dot").filter((element) => !keep(this.#model?.containerOf.get(element.data("of")))).addClass("dim");
       }
-      const chosen = this.#selected ? cy.$(`.chip, .box`).filter((element) => element.data("thing")?.id === this.#selected) : cy.collection();
-      chosen.addClass("chosen");
-      chosen.connectedEdges(".link, .share").addClass("near");
+      const id = this.#selected;
+      if (!id) return;
+      cy.$(".chip, .box, .line").filter((element) => element.data("thing")?.id === id).addClass("chosen");
+      cy.$(".wire, .dot").filter((element) => element.data("of") === id || element.data("on") === id).addClass("near");
     });
     // Outside of the batch: cytoscape does not draw an element that is removed and added again within one batch.
     cy.$(".journey").remove();
@@ -192,6 +191,7 @@ export class Picture extends Emitter {
 
   /** @param {string | undefined} id */
   #end(id) {
-    return this.#cy.getElementById(id === HOST ? `box:${HOST}` : `${id}`);
+    const folded = id && this.#folds.around(id, this.#model);
+    return this.#cy.getElementById(id === HOST || folded ? `box:${folded || HOST}` : `${id}`);
   }
 }

@@ -1,70 +1,71 @@
 /**
  * An arrangement after a change, in which everything that was there stays where it was: a container that comes takes a
- * free place of its box, a box that is full grows downwards, and a new box comes above the host.
+ * free place below its line, a shelf that is full grows downwards, and a new line comes below the others of its group. What
+ * goes leaves its place empty.
  *
- * @import { Arrangement, District, Placed, Size } from "./layout.js"
+ * @import { Group } from "./groups.js"
+ * @import { Arrangement, Corner } from "./layout.js"
+ * @import { Block, Shelf } from "./shelves.js"
  */
-import { fitting, heightOf, measured } from "./blocks.js";
-
-/** Width by height of a new box's grid. */
-const ASPECT = 1.3;
+import { HOST } from "./model.js";
+import { arranged, fill, shelfOf } from "./shelves.js";
 
 /**
  * @param {Arrangement} before
- * @param {District[]} districts the last one is the host
- * @param {Size} size
+ * @param {Group[]} groups
+ * @param {Group} host
  * @returns {Arrangement}
  */
-export function changed(before, districts, size) {
-  const known = new Map([...before.blocks, before.host].map((block) => [block.id, block]));
-  const stayed = districts.flatMap((district) => {
-    const old = known.get(district.id);
-    return old ? [{ ...old, ...district, columns: old.columns || fitting(old.width, size), slots: refilled(old.slots, district) }] : [];
+export function changed(before, groups, host) {
+  /** @type {Map<string, Corner | undefined>} */
+  const corners = new Map([[HOST, copied(before, HOST)]]);
+  const refolded = groups.some((group) => before.blocks.some((block) => block.group.id === group.id && block.group.folded !== group.folded));
+  const known = groups.map((group) => {
+    const old = before.blocks.find((block) => block.group.id === group.id);
+    if (!old) return null;
+    corners.set(group.id, copied(before, group.id));
+    return { at: before.blocks.indexOf(old), block: refilled(old, group) };
   });
-  const grown = stayed.map((block) => ({ block, by: Math.max(0, heightOf(block.slots.length, block.columns, size) - block.height) })).filter(({ by }) => by);
-  for (const { block, by } of grown) {
-    pushed(stayed, block.y + block.height, by);
-    block.height += by;
-  }
-  const host = /** @type {Placed} */ (stayed.pop());
-  const news = districts.filter((district) => !known.has(district.id)).map((district) => measured(district, size, ASPECT));
-  let [x, row] = [0, 0];
-  for (const block of news) {
-    if (x > 0 && x + block.width > before.width) {
-      pushed([host], host.y, row + size.between);
-      [x, row] = [0, 0];
-    }
-    stayed.push({ ...block, x, y: host.y });
-    x += block.width + size.between;
-    row = Math.max(row, block.height);
-  }
-  if (row) pushed([host], host.y, row + size.between);
-  const width = Math.max(before.width, ...stayed.map((block) => block.x + block.width));
-  return { blocks: stayed, host: { ...host, width }, width, height: host.y + host.height };
+  const kept = known.filter((one) => one !== null).sort((a, b) => a.at - b.at).map(({ block }) => block);
+  const fresh = groups.filter((_, at) => known[at] === null).map((group) => arranged(group, before.cells));
+  // A project that folds or unfolds moves what is below it in its column, so that no room is left empty.
+  if (refolded) for (const corner of corners.values()) if (corner) corner.y = 0;
+  return { ...before, corners, blocks: [...kept, ...fresh], host: refilled(before.host, host) };
 }
 
-/**
- * The slots of a grid: what is gone leaves an empty one, and what is new takes the first empty one.
- * @param {(string | null)[]} slots
- * @param {District} district
- */
-function refilled(slots, { inside }) {
-  const left = new Set(inside.map(({ id }) => id));
-  const kept = slots.map((id) => (id !== null && left.delete(id) ? id : null));
-  for (const id of left) {
-    const free = kept.indexOf(null);
-    if (free < 0) kept.push(id);
-    else kept[free] = id;
-  }
-  return kept;
-}
+/** @param {Arrangement} arrangement @param {string} id @returns {Corner | undefined} */
+const copied = ({ corners }, id) => {
+  const corner = corners.get(id);
+  return corner && { ...corner };
+};
 
 /**
- * Move down what begins at `from` or below.
- * @param {Placed[]} blocks
- * @param {number} from
- * @param {number} by
+ * The shelves after a change: what is gone leaves an empty slot, and what is new takes a free one.
+ * @param {Block} before
+ * @param {Group} group
+ * @returns {Block}
  */
-function pushed(blocks, from, by) {
-  for (const block of blocks) if (block.y >= from) block.y += by;
+function refilled(before, group) {
+  const { columns } = before;
+  if (before.group.folded !== group.folded || !group.lines.length !== !before.group.lines.length) return arranged(group, columns);
+  const lines = new Set(group.lines.map(({ id }) => id));
+  /** @type {Shelf[]} */
+  const shelves = before.shelves.map((shelf) => ({ ...shelf, slots: [...shelf.slots] }));
+  for (const { line } of shelves) lines.delete(line ?? "");
+  for (const line of lines) shelves.push({ line, slots: [] });
+  const order = shelves.map(({ line }) => line ?? "");
+  const left = new Map(group.cells.map((cell) => [cell.id, cell]));
+  for (const shelf of shelves) {
+    shelf.slots = shelf.slots.map((id) => {
+      const cell = left.get(id ?? "");
+      const stays = cell && (shelf.line === null || cell.on.includes(shelf.line)) && left.delete(cell.id);
+      return stays ? cell.id : null;
+    });
+  }
+  for (const [at, shelf] of shelves.entries()) {
+    const news = [...left.values()].filter((cell) => shelfOf(cell, order) === at);
+    while (shelf.slots.filter((id) => id === null).length < news.length) shelf.slots.push(...Array.from({ length: columns }, () => null));
+    fill(shelf.slots, news);
+  }
+  return { ...before, group, shelves };
 }

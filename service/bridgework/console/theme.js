@@ -25,48 +25,51 @@ export function styleFor(roomy) {
     "text-halign": "right", "text-valign": "center", "text-wrap": "ellipsis", "text-max-width": "data(room)",
     "overlay-opacity": 0, "text-events": "yes", "z-index": 40,
   };
+  /** A line that goes down through a text is behind it. @type {Partial<Css.Node>} */
+  const behind = { "text-background-color": colour("box"), "text-background-opacity": 0.9, "text-background-padding": "0px", "z-index": 13 };
   /** @type {Partial<Css.Edge>} */
   const line = { width: 1.5, "curve-style": "straight", "line-color": colour("muted"), "target-arrow-shape": "none", "overlay-opacity": 0 };
-  /** @type {Partial<Css.Edge>} */
-  const onLine = {
+  const boxed = {
     ...text, label: "data(label)", "font-size": 11, "text-background-color": colour("card"), "text-background-opacity": 1,
-    "text-background-padding": "3px", "text-background-shape": "roundrectangle",
+    "text-background-padding": "3px", "text-background-shape": /** @type {const} */ ("roundrectangle"),
   };
   return [
     { selector: "node, edge", style: { "z-index-compare": "manual", "overlay-opacity": 0, "min-zoomed-font-size": 5 } },
-    { selector: ".box", style: { shape: "round-rectangle", "corner-radius": "12px", width: "data(width)", height: "data(height)", "background-color": colour("box"), "border-width": 1, "border-color": colour("line"), "z-index": 10 } },
+    { selector: ".box", style: { shape: "round-rectangle", "corner-radius": "10px", width: "data(width)", height: "data(height)", "background-color": colour("box"), "border-width": 1, "border-color": colour("line"), "z-index": 1 } },
+    { selector: ".box.folded", style: { "border-style": "double", "border-width": 4, "border-color": colour("ground-line") } },
     { selector: ".box.host", style: { "background-color": colour("ground"), "border-color": colour("ground-line") } },
-    { selector: ".box.nowhere, .box.gone", style: { "border-style": "dashed", "background-color": colour("page") } },
-    { selector: ".box.gone", style: { "border-color": colour("bad") } },
-    { selector: ".chip", style: { shape: "round-rectangle", "corner-radius": "6px", width: "data(width)", height: "data(height)", "border-width": 1, "border-color": colour("line"), "z-index": 30, ...strip("ok") } },
+    { selector: ".box.nowhere", style: { "border-style": "dashed", "background-color": colour("page") } },
+    { selector: ".line, .wire, .dot, .gateway", style: { shape: "rectangle", width: "data(width)", height: "data(height)", "background-color": colour("muted"), "z-index": 12 } },
+    { selector: ".line", style: { "background-color": colour("wire"), "z-index": 11 } },
+    { selector: ".line.gone", style: { "background-color": colour("bad") } },
+    { selector: ".dot", style: { shape: "ellipse", "z-index": 14, "background-color": colour("ink") } },
+    { selector: ".gateway", style: { width: 11, height: 11, "background-color": colour("ground"), "border-width": 2, "border-color": colour("wire"), "z-index": 13 } },
+    { selector: ".chip", style: { shape: "round-rectangle", "corner-radius": "6px", width: "data(width)", height: "data(height)", "border-width": 1, "border-color": colour("ground-line"), "z-index": 30, ...strip("ok") } },
     { selector: ".chip.paused", style: strip("warn") },
     { selector: ".chip.stopped", style: { ...strip("faint"), "border-style": "dashed" } },
     { selector: ".chip.interface", style: { ...strip("ground-line"), "border-color": colour("ground-line") } },
-    { selector: ".title", style: { ...label, ...text, "font-size": 15, "font-weight": 600 } },
-    { selector: ".under", style: { ...label, ...text, "font-size": 11.5, color: colour("muted") } },
+    { selector: ".chip.again, .chip.project", style: { "background-fill": "solid", "background-color": colour("page") } },
+    { selector: ".chip.sharer", style: { "z-index": 29 } },
+    { selector: ".chip.sharer.stale, .chip.sharer.owner-down, .chip.sharer.owner-gone", style: { "border-color": colour("bad") } },
+    { selector: ".title", style: { ...label, ...text, "font-size": roomy ? 14 : 13, "font-weight": 700 } },
+    { selector: ".line-name", style: { ...label, ...text, "font-size": roomy ? 13 : 12, "font-weight": 600, ...behind } },
+    { selector: ".under", style: { ...label, ...text, "font-size": 11.5, color: colour("muted"), ...behind } },
+    { selector: ".line-name.host, .under.host", style: { "text-background-opacity": 0 } },
     { selector: ".name", style: { ...label, ...text, "font-size": roomy ? 13 : 12, "font-weight": 500 } },
-    { selector: ".name.stopped", style: { color: colour("muted") } },
+    { selector: ".name.stopped, .name.again", style: { color: colour("muted") } },
     { selector: ".address", style: { ...label, ...text, "font-size": 11.5, color: colour("muted"), "font-family": "ui-monospace, monospace" } },
     { selector: "edge", style: line },
-    { selector: ".ground", style: { "line-color": colour("ground-line"), width: 2, "source-endpoint": "0 50%", "target-endpoint": "data(at)", "z-index": 5 } },
-    { selector: ".link", style: { "source-endpoint": "0 0", "target-endpoint": "data(end)", opacity: roomy ? 0.8 : 0.3, "z-index": 20 } },
-    {
-      selector: ".link.bent",
-      style: {
-        "curve-style": "round-segments", "segment-weights": "data(weights)", "segment-distances": "data(distances)", "segment-radii": [7],
-        // The types of cytoscape 3.34 lack this value, which its documentation has.
-        "edge-distances": /** @type {"node-position"} */ (/** @type {string} */ ("endpoints")),
-      },
-    },
-    { selector: ".share", style: { ...(roomy ? onLine : {}), "line-style": "dashed", "z-index": roomy ? 35 : 25, "curve-style": "unbundled-bezier", "control-point-distances": 18, "control-point-weights": 0.5 } },
-    { selector: ".share.stale, .share.owner-down, .share.owner-gone", style: { "line-color": colour("bad"), color: colour("bad") } },
     { selector: ".dim", style: { opacity: 0.16 } },
     { selector: ".chip.chosen, .box.chosen", style: { "border-width": 2.5, "border-color": colour("accent"), "border-style": "solid" } },
-    { selector: ".link.near, .share.near", style: { ...onLine, opacity: 1, width: 2.5, "line-color": colour("accent"), "z-index": 25 } },
+    { selector: ".line.chosen, .wire.near, .dot.near", style: { "background-color": colour("accent"), "z-index": 25 } },
+    { selector: ".dot.near", style: { ...boxed, "text-halign": "right", "text-margin-x": 4, "z-index": 45 } },
+    { selector: ".badge", style: { ...text, label: "data(label)", shape: "ellipse", width: 17, height: 17, "font-size": 11, "font-weight": 700, "text-halign": "center", "text-valign": "center", "background-color": colour("card"), "border-width": 2, "border-color": colour("muted"), "z-index": 46 } },
+    { selector: ".badge.warning", style: { shape: "triangle", width: 23, height: 20, "border-color": colour("warn"), "text-margin-y": 3 } },
+    { selector: ".badge.blocking", style: { shape: "octagon", width: 19, height: 19, "background-color": colour("bad"), "border-color": colour("bad"), color: colour("card") } },
     {
       selector: ".journey",
       style: {
-        ...onLine, "font-size": 12, "font-weight": 600, width: 3, "curve-style": "unbundled-bezier", "control-point-distances": "data(bow)",
+        ...boxed, "font-size": 12, "font-weight": 600, width: 3, "curve-style": "unbundled-bezier", "control-point-distances": "data(bow)",
         "source-endpoint": "data(end)", "target-endpoint": "data(end)",
         "control-point-weights": 0.5, "target-arrow-shape": "triangle", "arrow-scale": 1.2, "z-index": 50, "line-color": colour("ok"), "target-arrow-color": colour("ok"), color: colour("ok"),
       },
