@@ -1,5 +1,7 @@
 """Each view of one pair names what the service could not look at, by the same code and with the same words."""
 
+import subprocess
+
 import pytest
 
 from bridgework.probes.kernel import firewall, namespace_files
@@ -97,3 +99,57 @@ def test_rules_of_nftables_without_nft(pair, raw, monkeypatch):
         expect_in_all(pair, "firewall-not-visible", "the host's firewall rules: nftables")
     finally:
         raw.in_namespace("nft", "delete", "table", "inet", "own")
+
+
+def inside(raw, name, *command):
+    """Run a command in the container's network namespace, with the programs of the machine."""
+    pid = raw.get(f"/containers/{name}/json")["State"]["Pid"]
+    subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "--", *command], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        (
+            "add table inet own; add chain inet own c { type filter hook input priority 0; }",
+            "the firewall rules (nftables) of web",
+        ),
+        (
+            "add table netdev own; add chain netdev own c { type filter hook ingress device eth0 priority 0; }",
+            "the rules of the families netdev, bridge and arp of web",
+        ),
+    ],
+)
+def test_rules_inside_a_container_that_cannot_be_read(pair, raw, monkeypatch, table, what):
+    inside(raw, "web", "nft", table)
+    monkeypatch.setattr(firewall, "_NFT", "/nowhere/nft")
+    for name in ("matrix", "query", "plan", "exposure"):
+        told = [one for one in views(pair)[name] if one["what"] == what]
+        assert [one["code"] for one in told] == ["firewall-not-visible"], name
+        assert "nft" in told[0]["remedy"]
+
+
+def test_a_kernel_that_tells_nothing_of_rules_and_policies(pair, monkeypatch):
+    monkeypatch.setattr(firewall, "kernel_chains", lambda: None)
+    what = "the firewall rules of web"
+    for name in ("matrix", "query", "plan", "exposure"):
+        told = [one for one in views(pair)[name] if one["what"].startswith(what)]
+        assert [one["code"] for one in told] == ["firewall-not-visible"], name
+
+
+def test_a_plan_says_which_insides_it_does_not_foresee(pair, raw):
+    leave = {"method": "DELETE", "path": "/v1/networks/side/endpoints/web"}
+    restart = {"method": "POST", "path": "/v1/containers/web/restart"}
+    told = {}
+    for state in ("as Docker makes it", "changed"):
+        if state == "changed":
+            inside(raw, "web", "ip", "route", "add", "blackhole", "192.0.2.0/24")
+        for change in (leave, restart):
+            limited = pair.post("/v1/plans", {"changes": [change]})["limited"]
+            told[state, change["method"]] = [one["what"] for one in limited if one["code"] == "inside-not-foreseen"]
+    assert told == {
+        ("as Docker makes it", "DELETE"): [],
+        ("as Docker makes it", "POST"): [],
+        ("changed", "DELETE"): ["the links and routes inside web after the changes"],
+        ("changed", "POST"): ["the links, routes and rules inside web after the changes"],
+    }

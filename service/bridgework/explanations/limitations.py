@@ -100,6 +100,14 @@ _ROWS: Mapping[str, tuple[str, str | None]] = {
             "can start helper containers."
         ),
     ),
+    "inside-not-foreseen": (
+        (
+            "A program changed them, so that they are not as Docker makes them. A connect, a disconnect or a start "
+            "makes others, and the plan does not know what the program changes then. So the plan predicts the "
+            "container as Docker makes it."
+        ),
+        "Check the pairs of the container after the changes, or apply the plan, which measures them.",
+    ),
     "links-not-asked": (
         "The request did not ask for them, because that takes a look into every namespace.",
         "Ask with links=true.",

@@ -99,7 +99,7 @@ def observe(
         embedded_dns=embedded_dns.is_served() if "embedded_dns" in aspects else None,
         firewall=firewall.inner_rules(reader.ends) if "firewall" in aspects else None,
         frame_rules=firewall.frame_rules() if "frame_rules" in aspects else None,
-        xfrm=reader.read("xfrm", xfrm.blocking_policies) or (),
+        xfrm=reader.read("xfrm", xfrm.blocking_policies),
         truncated=tuple(reader.truncated),
     )
 

@@ -123,9 +123,9 @@ def policy_blocks(situation: Situation) -> Findings:
 
 
 def _blocking(
-    policies: tuple[XfrmPolicy, ...], ways: tuple[tuple[str, str | None, str | None], ...], end: End | None
+    policies: tuple[XfrmPolicy, ...] | None, ways: tuple[tuple[str, str | None, str | None], ...], end: End | None
 ) -> Iterator[Finding]:
-    for policy in policies:
+    for policy in policies or ():
         if not any(_fits(policy, *way) for way in ways):
             continue
         selector = f"dir {policy.direction}, {policy.source} to {policy.destination}"

@@ -10,7 +10,7 @@ from typing import Any
 from bridgework.model.observations.firewall import FirewallRules
 from bridgework.model.observations.routes import Routing
 
-_MAY_BE_TRUNCATED = ("interfaces", "routes", "neighbours", "sockets", "routing")
+_MAY_BE_TRUNCATED = ("interfaces", "routes", "neighbours", "sockets", "routing", "xfrm")
 MAPPED = "::ffff:"
 """An IPv6 socket bound to an IPv4 address, as Java binds them, is listed as ``::ffff:10.0.0.2`` (RFC 4291, 2.5.5.2)."""
 
@@ -229,7 +229,7 @@ class Observation:
     own_rules: bool | None = None
     firewall: FirewallRules | None = None
     frame_rules: str | None = None
-    xfrm: tuple[XfrmPolicy, ...] = ()
+    xfrm: tuple[XfrmPolicy, ...] | None = None
 
     def whole(self) -> Observation:
         """Return the observation without its truncated fields: a part cannot show what is missing."""

@@ -7,6 +7,7 @@ nftables rules, which iptables-save does not print.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -34,6 +35,8 @@ _NFGENMSG = struct.Struct("=BBH")
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK = 1, 3, 4
 _FAMILIES = {IPV4: int(socket.AF_INET), IPV6: int(socket.AF_INET6)}
 _NATIVE_TABLE = "docker-bridges"
+# The kernel has no netfilter, or no nf_tables (nfnetlink_rcv_msg()).
+_NO_NF_TABLES = frozenset({errno.EPROTONOSUPPORT, errno.EINVAL})
 _NFT = "/usr/sbin/nft"
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 _LEGACY_TABLES = {IPV4: "ip_tables_names", IPV6: "ip6_tables_names"}
@@ -189,7 +192,7 @@ def inner_rules(ends: float) -> FirewallRules | None:
     """Read the rules of a container's namespace; ``None`` where a program is missing or refused."""
     # Most containers have only Docker's rules for name servers, and some have no table at all.
     tables = native_tables({}, ends)
-    if not kernel_chains() and not any(map(_legacy_in_use, _LEGACY_TABLES)):
+    if kernel_chains() == frozenset() and not any(map(_legacy_in_use, _LEGACY_TABLES)):
         return FirewallRules((), (), "")
     return FirewallRules(
         chains(IPV4), chains(IPV6), None if tables is None else "".join(tables.values()), other_chains=other_chains()
@@ -221,15 +224,15 @@ def _is_native(chain: KernelChain) -> bool:
 
 
 def kernel_chains() -> frozenset[KernelChain] | None:
-    """Return every chain of nf_tables, also iptables-nft's; ``None`` where refused.
+    """Return every chain of nf_tables, also iptables-nft's; ``None`` where refused, none where there is no nf_tables.
 
     The tables of running traces are left out: they mark packets and decide nothing.
     """
     try:
         with netlink.open_socket(NETLINK_NETFILTER) as sock:
             bodies = netlink.dump(sock, _NFT_GETCHAIN, _NFGENMSG.pack(socket.AF_UNSPEC, 0, 0))
-    except OSError:
-        return None
+    except OSError as error:
+        return frozenset() if error.errno in _NO_NF_TABLES else None
     chains = (_kernel_chain(body) for body in bodies)
     return frozenset(chain for chain in chains if not chain.table.startswith(TABLE_PREFIX))
 

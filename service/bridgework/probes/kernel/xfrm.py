@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 
@@ -19,13 +20,13 @@ _DIRECTIONS, _BLOCK = ("in", "out", "fwd"), 1
 _BYTES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
 
 
-def blocking_policies(limit: Limit | None = None) -> tuple[XfrmPolicy, ...]:
-    """Return the policies whose action is to block; nothing where the kernel has no XFRM, or refuses."""
+def blocking_policies(limit: Limit | None = None) -> tuple[XfrmPolicy, ...] | None:
+    """Return the policies whose action is to block: none where the kernel has no XFRM, ``None`` where it refuses."""
     try:
         with netlink.open_socket(_NETLINK_XFRM) as sock:
             bodies = tuple(netlink.dump(sock, _XFRM_MSG_GETPOLICY, _ASKED, limit))
-    except OSError:
-        return ()
+    except OSError as error:
+        return () if error.errno in {errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT} else None
     return tuple(policy for body in bodies if (policy := _policy(body)) is not None)
 
 

@@ -36,7 +36,15 @@ DEEPER: tuple[Aspect, ...] = (
 # RetransTimer). While it runs, the prediction is inconclusive, and it is decided once it ends.
 DETECTION_S = 2.5
 _LOOK_AGAIN_S = 0.05
-_WORDS = {"sockets": "listening sockets", "routing": "policy rules and routes"}
+_WORDS = {
+    "sockets": "listening sockets",
+    "routing": "policy rules and routes",
+    "own_rules": "firewall rules",
+    "firewall": "firewall rules",
+    "frame_rules": "rules of the families netdev, bridge and arp",
+    "xfrm": "XFRM policies",
+}
+_RULES: tuple[Aspect, ...] = ("own_rules", "firewall", "frame_rules", "xfrm")
 FIREWALL = "the host's firewall rules"
 FIREWALL_UNSEEN = "firewall-not-visible"
 
@@ -224,7 +232,7 @@ class Observer:
             self.limited.append(limitation("namespace-out-of-reach", what, missing_rights(services)))
             return
         self.inside[container.id] = found.whole()
-        self.limited += _unread(found, container.name)
+        self.limited += self._unread(found, aspects, container.name)
         if "sockets" in aspects and found.sockets is None and "sockets" not in found.truncated:
             self.limited.append(limitation("sockets-not-visible", f"the listening sockets of {container.name}"))
 
@@ -234,7 +242,7 @@ class Observer:
         if host is None:
             self.limited.append(host_out_of_reach(self._services, "the host's links and routes"))
         else:
-            self.limited += _unread(host.observation, "the host")
+            self.limited += self._unread(host.observation, ("frame_rules", "xfrm"), "the host")
         return host
 
     def look_at_host_for(self, *aspects: Aspect) -> HostObservation | None:
@@ -245,13 +253,20 @@ class Observer:
             what = f"the host's {' and '.join(_WORDS.get(aspect, aspect) for aspect in aspects)}"
             self.limited.append(host_out_of_reach(services, what))
             return None
-        self.limited += _unread(found, "the host")
+        self.limited += self._unread(found, aspects, "the host")
         return HostObservation(found.whole())
 
-
-def _unread(found: Observation, name: str) -> tuple[Limitation, ...]:
-    cut = " and ".join(found.truncated)
-    return (limitation("not-all-read", f"all {cut} of {name}"),) if cut else ()
+    def _unread(self, found: Observation, aspects: tuple[Aspect, ...], name: str) -> Iterator[Limitation]:
+        """Yield what there is more of than was read, and the rules that were asked for and could not be read."""
+        cut = " and ".join(_WORDS.get(aspect, aspect) for aspect in found.truncated)
+        if cut:
+            yield limitation("not-all-read", f"all {cut} of {name}")
+        asked = [aspect for aspect in _RULES if aspect in aspects and aspect not in found.truncated]
+        unread = dict.fromkeys(_WORDS[aspect] for aspect in asked if getattr(found, aspect) is None)
+        if found.firewall is not None and found.firewall.unread:
+            unread[f"firewall rules ({' and '.join(found.firewall.unread)})"] = None
+        for part in unread:
+            yield limitation(FIREWALL_UNSEEN, f"the {part} of {name}", missing_rights(self._services))
 
 
 def host_out_of_reach(services: Services, what: str) -> Limitation:

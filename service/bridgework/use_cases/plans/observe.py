@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bridgework.analysis.attachment import EngineState
@@ -98,9 +98,11 @@ def observe(services: Services, before: Snapshot, after: Snapshot, target: Targe
         host=HostObservation(replace(seen_host, routes=None)) if seen_host is not None else None,
     )
     then = replace(observations, firewall=planned.rules)
+    world = _after(before, after, then if target is None else target.of_observations(then), affected)
+    limited += _not_foreseen(before, observations, world)
     return Observed(
         World(before, observations),
-        _after(before, after, then if target is None else target.of_observations(then), affected),
+        world,
         affected,
         namespaces.host,
         {
@@ -185,6 +187,17 @@ def _inside_after(before: Snapshot, after: Snapshot, container_id: str, seen: Ob
     if was is not None and was.endpoints == now.endpoints:
         return seen
     return replace(seen, interfaces=None, routes=None, neighbours=None, routing=None)
+
+
+def _not_foreseen(before: Snapshot, observations: Observations, after: World) -> Iterator[Limitation]:
+    """Yield the containers of which what was seen inside does not hold after the plan, and is not known either."""
+    for container_id, was in observations.inside.items():
+        now = after.observations.inside.get(container_id)
+        if now is None or was.routing is None or now.routing is not None:
+            continue
+        parts = "links, routes and rules" if container_id in after.assumed else "links and routes"
+        what = f"the {parts} inside {before.containers_by_id[container_id].name} after the changes"
+        yield limitation("inside-not-foreseen", what)
 
 
 def _host_after(before: Snapshot, after: Snapshot, host: HostObservation | None) -> HostObservation | None:
