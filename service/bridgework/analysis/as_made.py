@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from bridgework.analysis.attachment import IPV4, IPV6, Attachment, EngineState, gateway_of, interface_of
-from bridgework.analysis.endpoint_links import host_end_of, host_interface
+from bridgework.analysis.endpoint_links import host_end_of, host_interface, interface_of_endpoint
 from bridgework.analysis.routing import default_exit, host_address_on, is_vlan
 from bridgework.model.observations import (
     MAIN_TABLE,
@@ -40,8 +40,8 @@ def is_as_made(state: EngineState, attachment: Attachment, seen: Observation) ->
     return (
         not seen.own_rules
         and not seen.xfrm
-        and (seen.interfaces is None or _has_its_links(state, attachment, seen.interfaces))
-        and (seen.routing is None or _has_its_routes(state, attachment, seen.routing, seen.interfaces or ()))
+        and (seen.interfaces is None or _has_its_links(state, attachment, seen, seen.interfaces))
+        and (seen.routing is None or _has_its_routes(state, attachment, seen, seen.routing))
     )
 
 
@@ -50,15 +50,17 @@ def _driver(state: EngineState, endpoint: Endpoint) -> str:
     return network.driver if network is not None else ""
 
 
-def _has_its_links(state: EngineState, attachment: Attachment, interfaces: tuple[Interface, ...]) -> bool:
+def _has_its_links(
+    state: EngineState, attachment: Attachment, seen: Observation, interfaces: tuple[Interface, ...]
+) -> bool:
     loopback = next((one for one in interfaces if one.kind == "loopback"), None)
     if loopback is None or "up" not in loopback.flags:
         return False
-    return all(_has_its_link(state, endpoint, interfaces) for endpoint in attachment.endpoints)
+    return all(_has_its_link(state, endpoint, seen) for endpoint in attachment.endpoints)
 
 
-def _has_its_link(state: EngineState, endpoint: Endpoint, interfaces: tuple[Interface, ...]) -> bool:
-    link = _link_of(endpoint, interfaces)
+def _has_its_link(state: EngineState, endpoint: Endpoint, seen: Observation) -> bool:
+    link = interface_of_endpoint(seen, endpoint)
     if link is None or "up" not in link.flags or "no-arp" in link.flags or link.state not in _USABLE:
         return False
     if link.arp_ignore:
@@ -91,22 +93,14 @@ def _is_below_rules(state: EngineState, outside: Interface) -> bool:
     return bool(text) and (f'"{outside.name}"' in text or '"family": "bridge"' in text or '"family": "arp"' in text)
 
 
-def _link_of(endpoint: Endpoint, interfaces: tuple[Interface, ...]) -> Interface | None:
-    return next(
-        (one for one in interfaces if any(address.address in endpoint.addresses for address in one.addresses)), None
-    )
-
-
-def _has_its_routes(
-    state: EngineState, attachment: Attachment, routing: Routing, interfaces: tuple[Interface, ...]
-) -> bool:
+def _has_its_routes(state: EngineState, attachment: Attachment, seen: Observation, routing: Routing) -> bool:
     if not all(map(_is_plain, routing.rules)):
         return False
-    given = {route for endpoint in attachment.endpoints for route in _connected(endpoint, interfaces)}
+    given = {route for endpoint in attachment.endpoints for route in _connected(endpoint, seen)}
     for version in (IPV4, IPV6):
         leaves = default_exit(state, attachment, version)
         endpoint = next((e for e in attachment.endpoints if leaves is not None and e.network_id == leaves.id), None)
-        link = _link_of(endpoint, interfaces) if endpoint is not None else None
+        link = interface_of_endpoint(seen, endpoint) if endpoint is not None else None
         if endpoint is not None and link is not None and leaves is not None:
             # An ipvlan of mode l3 has a default route without a gateway.
             gateway = None if is_vlan(leaves) and not _gateway(routing, version) else gateway_of(endpoint, version)
@@ -132,8 +126,8 @@ def _gateway(routing: Routing, version: int) -> str | None:
     return next((route.gateway for route in routing.routes if route.destination == _DEFAULT[version]), None)
 
 
-def _connected(endpoint: Endpoint, interfaces: tuple[Interface, ...]) -> list[tuple[str, str, str, str | None]]:
-    link = _link_of(endpoint, interfaces)
+def _connected(endpoint: Endpoint, seen: Observation) -> list[tuple[str, str, str, str | None]]:
+    link = interface_of_endpoint(seen, endpoint)
     owned = [interface_of(endpoint, version) for version in (IPV4, IPV6)]
     return [(str(one.network), "unicast", link.name if link else "", None) for one in owned if one is not None]
 
