@@ -20,6 +20,7 @@ from bridgework.model.observations import (
     Observation,
     XfrmPolicy,
 )
+from bridgework.model.snapshot import PublishedPort
 from tests.support.routed import interface, local_route, policy_rule, routing, setting, table_route
 from tests.support.worlds import ask, codes, container, network, predict, seen, world
 
@@ -410,3 +411,41 @@ def test_a_policy_of_the_host_blocks_what_it_forwards():
         observed = replace(looked(), host=HostObservation(host))
         observed = replace(observed, inside={**observed.inside, one.id: Observation(4)})
         assert ("xfrm-policy-blocks" in codes(predict(here, question, observed))) is named
+
+
+def test_a_link_that_is_down_inside_takes_no_packet():
+    down = {"interfaces": (replace(LINKS["web"][0], state="down", flags=()), LINKS["web"][1])}
+    row = exposed(looked(web=down))
+    assert (row.stop.reason, row.stop.finding.code) == ("link-fault", "link-down")
+
+
+def test_where_the_source_of_the_host_is_not_known_the_way_back_is_not_followed():
+    # The bridge of such a network has no IPv4 address, so the host asks from another one of its addresses.
+    quiet = network("quiet", options={"com.docker.network.bridge.inhibit_ipv4": "true"})
+    one = container("one", (quiet, "10.1.0.2"))
+    here, observed = world(quiet, one), looked()
+    links = (replace(HOST_LINKS[1], name=quiet.bridge_name, addresses=()), HOST_LINKS[3])
+    observed = replace(observed, host=HostObservation(Observation(1, interfaces=links)))
+    observed = replace(observed, inside={one.id: inside("web", routing=routing((), settings=SETTINGS))})
+    state = EngineState(here, observed)
+    target = Target(one, one.endpoints[0], quiet, 8080, "tcp")
+    (place,) = [own for own in origins_of(here, observed.host) if (own.name, own.version) == ("host", 4)]
+    (question,) = questions([target], [place])
+    assert Judge(state, looked_inside=True).exposure(question).stop.reason is None
+
+
+def test_a_published_port_that_is_asked_for_from_its_own_network_stays_on_the_bridge():
+    published = PublishedPort(8080, "tcp", "0.0.0.0", 18080)
+    dnat = chain("PREROUTING", "-A PREROUTING -p tcp --dport 18080 -j DNAT --to-destination 10.1.0.2:8080", table="nat")
+    own = {"family": "bridge", "table": "fault", "name": "own"}
+    base = {"type": "filter", "hook": "forward", "prio": 0, "policy": "drop"}
+    for rules, reason in (("", None), (json.dumps({"nftables": [{"chain": own | base}]}), "link-rule")):
+        observed = looked()
+        switches = (("net.bridge.bridge-nf-call-iptables", "1"), ("net.ipv4.ip_forward", "1"))
+        firewall = replace(observed.firewall, chains=(*observed.firewall.chains, dnat), switches=switches)
+        host = HostObservation(replace(observed.host.observation, frame_rules=rules))
+        state = EngineState(HERE, replace(observed, firewall=firewall, host=host))
+        target = Target(WEB, WEB.endpoints[0], LAB, 8080, "tcp", published)
+        (place,) = [one for one in origins_of(HERE, host) if (one.name, one.version) == ("lab", 4)]
+        (question,) = questions([target], [place])
+        assert Judge(state, looked_inside=True).exposure(question).stop.reason == reason
