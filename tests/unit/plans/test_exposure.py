@@ -13,7 +13,8 @@ from bridgework.plans import exposure
 from bridgework.plans.difference import World
 from bridgework.plans.effort import Effort
 from bridgework.plans.exposure import SeenWorld, changed_exposure
-from tests.unit.diagnosis.test_exposure import LINKS, PORTS, engine, link
+from tests.support.routed import policy_rule, routing, setting, table_route
+from tests.unit.diagnosis.test_exposure import BRIDGE, LINKS, PORTS, engine, link
 
 WEB = "w" * 64
 POSTGRES = [("tcp", "0.0.0.0", 5432)]
@@ -125,3 +126,22 @@ def test_a_network_that_comes_asks_for_the_ports_of_containers_that_are_not_affe
         ("back", "172.19.0.1", 18080): (None, Verdict.REACHABLE, None),
         ("back", "172.18.0.2", 8080): (None, Verdict.REACHABLE, None),
     }
+
+
+def test_a_port_that_the_hosts_policy_rules_keep_from_a_place_does_not_open():
+    # Programs such as VPN clients write these. A check asks the kernel; a plan knows what was read of it.
+    rules = (policy_rule(90, destination="172.18.0.2/32", incoming="eth0"),)
+    routes = (table_route("172.18.0.0/16", BRIDGE), table_route("0.0.0.0/0", "eth0"))
+    settings = [setting(name) for name in ("all", "default", "eth0", "tun0", BRIDGE)]
+    opened = {}
+    for own in ((), rules):
+        states = []
+        for ports in ((), PORTS[:1]):
+            snapshot, observations = engine(ports=ports)
+            seen_host = replace(observations.host.observation, routing=routing(routes, own, settings))
+            host = replace(observations.host, observation=seen_host)
+            states.append((snapshot, replace(observations, host=host)))
+        opened[own] = {key[0]: row[1:] for key, row in rows(*states).items() if key[2] == 18080}
+    assert opened[()]["eth0"] == (Verdict.REACHABLE, None)
+    assert "eth0" not in opened[rules]
+    assert opened[rules]["tun0"] == opened[()]["tun0"] == (Verdict.REACHABLE, None)

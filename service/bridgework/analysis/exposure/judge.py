@@ -39,6 +39,7 @@ from bridgework.analysis.exposure.reasons import (
 from bridgework.analysis.frames import Device, answered, incoming, outgoing
 from bridgework.analysis.host_rules import HostRoutes, forwards, ruleset_of_host
 from bridgework.analysis.host_walk import STOPPED, HostWalk, Walked
+from bridgework.analysis.route_lookup import answers_in
 from bridgework.analysis.routing import default_exit
 from bridgework.firewall import simulate
 from bridgework.firewall.ruleset import Hook, Packet, Ruleset
@@ -118,7 +119,7 @@ class Judge:
     """Answers questions of one state of the engine; what they have in common is computed once."""
 
     def __init__(self, state: EngineState, ask: AskRoutes | None = None, *, looked_inside: bool = False) -> None:
-        """``ask`` asks the host's kernel for routes; without it, the answers in the observations count.
+        """``ask`` asks the host's kernel for routes; without it, the host's routing counts as far as it was seen.
 
         With ``looked_inside``, nothing is taken for granted inside a container that could not be seen.
         """
@@ -235,7 +236,7 @@ class Judge:
         snapshot = self._state.snapshot
         asked = list(kernel_routes.decisions(snapshot, walked.there, walked.back, answers_to_links=True))
         questions = [question for question, _ in asked]
-        answers = self._ask(questions) if self._ask is not None else self._state.observations.routes
+        answers = self._ask(questions) if self._ask is not None else answers_in(self._state, questions)
         diverted = kernel_routes.first_diverted(snapshot, asked, answers) if answers else None
         return Stop(ROUTE, finding=diverted[0]) if diverted is not None else ARRIVES
 
