@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 _MOBY = "https://github.com/moby/moby/"
-_CLI = "https://github.com/docker/cli/"
 Version = tuple[int, int, int]
 
 
