@@ -28,15 +28,21 @@ _UNMANAGED = {
 }
 
 
-def missing_addresses(snapshot: Snapshot, host: HostObservation | None, network: Network) -> Iterator[Finding]:
-    """Find addresses that the engine gave the network's bridge and that the bridge no longer has."""
+def missing_addresses(
+    snapshot: Snapshot, host: HostObservation | None, network: Network, *versions: int
+) -> Iterator[Finding]:
+    """Find addresses that the engine gave the network's bridge and that the bridge no longer has.
+
+    ``versions`` are the IP versions to compare; both where none is given.
+    """
     bridge = _named(host, network.bridge_name)
     if host is None or bridge is None:
         return
     # The bridge's address is the containers' default gateway, so all of the network's running containers are affected.
     active = sum(1 for endpoint in snapshot.endpoints_of(network) if endpoint.state == "active")
     for version, enabled in ((IPV4, network.ipv4_enabled), (IPV6, network.ipv6_enabled)):
-        address = host_address_on(snapshot, network, version) if enabled else None
+        asked = enabled and (not versions or version in versions)
+        address = host_address_on(snapshot, network, version) if asked else None
         if address is None or any(parsed(one.address) == parsed(address) for one in bridge.addresses):
             continue
         manager = next((one for one in host.managers if one.interface == bridge.name), None)

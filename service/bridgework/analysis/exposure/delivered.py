@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from itertools import chain
 
 from bridgework.analysis import link_layer
-from bridgework.analysis.attachment import EngineState, parsed, version_of
+from bridgework.analysis.attachment import EngineState, parsed
 from bridgework.analysis.endpoint_links import interface_of_endpoint
 from bridgework.analysis.exposure.questions import Origin
 from bridgework.analysis.exposure.reasons import (
@@ -170,11 +170,7 @@ def origin_fault(state: EngineState, origin: Origin) -> Finding | None:
     """Return why a packet from the place does not come to the host, or its answer not back; ``None`` where it does."""
     host, snapshot, name = state.observations.host, state.snapshot, origin.interface
     network = next((n for n in snapshot.networks if n.bridge_name and n.bridge_name == name), None)
-    lost = (
-        one
-        for one in (link_layer.missing_addresses(snapshot, host, network) if network is not None else ())
-        if version_of(str(one.evidence["address"])) == origin.version
-    )
+    lost = link_layer.missing_addresses(snapshot, host, network, origin.version) if network is not None else ()
     return next(chain(link_layer.link_down(host, name), lost), None) if name is not None else None
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from bridgework.analysis import link_layer
 from bridgework.analysis.address_choice import talks_inside, vlan_mode
-from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, gateway_of, version_of
+from bridgework.analysis.attachment import IPV4, IPV6, Attachment, Condition, gateway_of
 from bridgework.analysis.endpoint_links import endpoint_on, host_end_of, host_interface, interface_on
 from bridgework.analysis.routing import Candidate, Way, is_vlan
 from bridgework.analysis.rules.base import (
@@ -82,9 +82,7 @@ def bridge_lacks_its_address(situation: Situation) -> Findings:
     through = candidate.way is Way.FORWARDED or candidate.is_host
     if through and candidate.exit is not None and candidate.exit.bridge_name is not None:
         host = situation.observations.host
-        for found in link_layer.missing_addresses(situation.snapshot, host, candidate.exit):
-            if version_of(found.evidence["address"]) == candidate.version:
-                yield found
+        yield from link_layer.missing_addresses(situation.snapshot, host, candidate.exit, candidate.version)
 
 
 def host_lacks_its_bridge_address(situation: Situation) -> Findings:
@@ -94,9 +92,7 @@ def host_lacks_its_bridge_address(situation: Situation) -> Findings:
         return
     if candidate.network.bridge_name is not None:
         host = situation.observations.host
-        for found in link_layer.missing_addresses(situation.snapshot, host, candidate.network):
-            if version_of(found.evidence["address"]) == candidate.version:
-                yield found
+        yield from link_layer.missing_addresses(situation.snapshot, host, candidate.network, candidate.version)
 
 
 def neighbour_is_wrong(situation: Situation) -> Findings:
