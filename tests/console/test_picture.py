@@ -6,6 +6,8 @@ from itertools import pairwise
 import pytest
 
 from tests.console import estates, stubs
+from tests.console.test_links import ANSWER
+from tests.console.test_story import RED_POINTS
 
 PLACES = """async ({ document, folded }) => {
   const [{ read }, { place }] = await Promise.all([import("/console/model.js"), import("/console/layout.js")]);
@@ -229,6 +231,24 @@ def test_a_large_engine_starts_with_its_projects_folded_and_a_chosen_container_u
         page.keyboard.press("Enter")
         assert page.locator("#announcer").inner_text() == told
         assert fold.inner_text() == offered
+
+
+def test_a_check_unfolds_the_projects_of_its_ends_so_that_its_arrow_is_seen(before, console):
+    page = before(estates.large())
+    page.route("**/v1/connectivity/checks", lambda route: route.fulfill(json=ANSWER))
+    page.locator("[name=from]").fill("billing-web-1")
+    page.locator("[name=to]").fill("shop-web-1")
+    console.button("Check").click()
+    page.locator(".verdict.unreachable").wait_for()
+    assert page.locator("#fold").inner_text() == "Fold projects"
+    assert page.evaluate(RED_POINTS) > 100
+
+
+def test_the_list_tells_the_further_networks_of_a_container(before, console):
+    page = before(estates.middle())
+    console.tab("Explore")
+    told = page.locator(".thing.container", has_text="billing-web-1").inner_text()
+    assert "also on edge" in told
 
 
 def test_a_small_engine_starts_unfolded_and_one_without_projects_offers_no_folding(before):

@@ -11,6 +11,12 @@ import { stateOf } from "./elements.js";
 import { linked, relink } from "./link.js";
 import { addressOf, caption, compare, HOST, isDrawn, NOWHERE, portsOf, words } from "./model.js";
 
+/** The networks of a container beside the one under which the list has it. @param {Container} container */
+function alsoOn({ endpoints, home }) {
+  const others = endpoints.filter(({ network }) => isDrawn(network) && network.id !== home);
+  return others.length > 0 && `also on ${others.map(({ network }) => network.name).join(", ")}`;
+}
+
 /** @extends {Emitter<{choose: Thing, filter: Keep | null}>} `filter`: null keeps everything */
 export class Explore extends Emitter {
   #list = byId("things");
@@ -96,7 +102,7 @@ export class Explore extends Emitter {
     const host = id === HOST && this.#button(id, "host", "Host", "links, routes, bridges");
     return h("section", { class: "group" },
       h("h3", {}, network ? this.#button(id, "network", network.name, caption(network)) : host || "No network"),
-      inside.length > 0 && h("ul", {}, inside.map((one) => h("li", {}, this.#button(one.id, "container", one.name, words(one.running ? addressOf(one) : one.state, portsOf(one)), one)))));
+      inside.length > 0 && h("ul", {}, inside.map((one) => h("li", {}, this.#button(one.id, "container", one.name, words(one.running ? addressOf(one) : one.state, alsoOn(one), portsOf(one)), one)))));
   }
 
   /**

@@ -147,13 +147,15 @@ export class Picture extends Emitter {
   }
 
   /**
-   * Draw a check as an arrow between two things; null removes it.
+   * Draw a check as an arrow between two things, in unfolded projects; null removes it.
    * @param {Journey | null} found
    */
   journey(found) {
     this.#journey = found;
     if (!found) this.#changes = [];
+    for (const id of [found?.source, found?.target]) if (id) this.#folds.open(id, this.#model);
     this.#mark();
+    if (found) this.#window.reveal(this.#end(found.source).nodes());
   }
 
   /**

@@ -8,7 +8,7 @@ import { addressOf, portsOf, words } from "./model.js";
  * @param {HTMLElement} frame
  */
 export function showTip(target, model, frame) {
-  const container = model?.containerOf.get(target.id());
+  const container = model?.containerOf.get(target.data("thing")?.id);
   if (!container) return;
   const tip = byId("hover");
   tip.replaceChildren(
