@@ -150,7 +150,7 @@ function underName({ item, on, away, again }, model) {
   if (item.kind === "interface") return words(...(item.addresses ?? []));
   if (!item.running) return words(item.state, portsOf(item));
   if (again) return item.endpoints.filter(({ network }) => on.includes(network.id)).map((one) => one.ipv4_address ?? one.ipv6_address ?? "").join(" · ");
-  return words([addressOf(item) || modeOf(item, model), away.length ? `↗${away.join(",")}` : ""].filter(Boolean).join(" "), portsOf(item));
+  return [addressOf(item) || modeOf(item, model), away.length ? `↗${away.join(",")}` : "", portsOf(item)].filter(Boolean).join(" ");
 }
 
 /**

@@ -36,8 +36,8 @@ const READABLE = 0.86;
 const COMFORTABLE = 0.93;
 /** @type {Record<"roomy" | "wired" | "dense", Size>} `wired` has a line more, for the veth */
 const SIZES = {
-  wired: { chip: [156, 56], sharer: 26, gap: 12, lane: 6, least: 230, pad: 16, head: 36, label: 24, drop: 13, rest: 8, folded: 62, between: 20 },
-  roomy: { chip: [150, 38], sharer: 26, gap: 12, lane: 6, least: 230, pad: 16, head: 36, label: 24, drop: 13, rest: 8, folded: 62, between: 20 },
+  wired: { chip: [162, 56], sharer: 26, gap: 12, lane: 6, least: 230, pad: 16, head: 36, label: 24, drop: 13, rest: 8, folded: 62, between: 20 },
+  roomy: { chip: [162, 38], sharer: 26, gap: 12, lane: 6, least: 230, pad: 16, head: 36, label: 24, drop: 13, rest: 8, folded: 62, between: 20 },
   dense: { chip: [112, 23], sharer: 21, gap: 8, lane: 5, least: 200, pad: 12, head: 30, label: 19, drop: 9, rest: 4, folded: 52, between: 14 },
 };
 const [MOST_CELLS, MOST_COLUMNS] = [8, 8];

@@ -154,14 +154,14 @@ const { compare: inOrder } = new Intl.Collator("en", { numeric: true });
 export const compare = (a, b) => inOrder(a.name, b.name);
 
 /**
- * `backend · bridge · 172.18.0.0/16`; parts that are empty are left out.
+ * `internal · 172.18.0.0/16 · bridge`; parts that are empty are left out.
  * @param {...(string | number | false | null | undefined)} parts
  */
 export const words = (...parts) => parts.filter(Boolean).join(" · ");
 
 /** @param {{gone?: boolean, driver: string, internal: boolean, inter_container?: boolean, subnets?: string[], bridge_name?: string | null}} network */
 export function caption(network) {
-  return words(network.gone ? "gone" : network.driver, network.internal && "internal", network.inter_container === false && "icc off", network.subnets?.join(", "), network.bridge_name);
+  return words(network.gone && "gone", network.internal && "internal", network.inter_container === false && "icc off", network.subnets?.join(", "), !network.gone && network.driver, network.bridge_name);
 }
 
 /**
