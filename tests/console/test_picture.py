@@ -269,6 +269,16 @@ def finding(component, severity):
     }  # fmt: skip
 
 
+def test_changes_in_both_directions_are_one_arrow(before):
+    page = before(estates.small())
+    one = {"source": "a", "target": "b", "becomes": "added", "label": "icmp"}
+    other, lost = {**one, "source": "b", "target": "a"}, {**one, "target": "c", "becomes": "removed"}
+    arrows = page.evaluate(
+        """async (changes) => (await import("/console/arrows.js")).paired(changes)""", [one, lost, other]
+    )
+    assert arrows == [{**one, "both": True}, {**lost, "both": False}]
+
+
 def test_badges_tell_how_many_findings_a_thing_has_and_the_most_severe_gives_the_shape(before, console):
     engine = estates.middle()
     things = {node["name"]: node for node in engine["nodes"]}

@@ -2,7 +2,6 @@
  * From a model and its layout to cytoscape's elements. Every text is a node of its own, so that it can be placed, and so
  * is every piece of a wire.
  *
- * @import { NodeSingular } from "cytoscape"
  * @import { Group } from "./groups.js"
  * @import { Box, Bus, Chip, Layout } from "./layout.js"
  * @import { Container, Model, Thing } from "./model.js"
@@ -169,16 +168,4 @@ function wireElements({ cell, network, points }) {
     return { data: { id: `${id}:${at}`, width: Math.max(width, 1.5), height: Math.max(height, 1.5), ...ends }, classes: "wire", position: { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 } };
   });
   return [...pieces, { data: { id: `${id}:dot`, width: DOT, height: DOT, label: address ?? "", ...ends }, classes: "dot", position: { x: first.x, y: first.y } }];
-}
-
-/**
- * An arrow's ends and bow: the bow is below two things of one row, and beside two things above each other.
- * @param {NodeSingular} source
- * @param {NodeSingular} target
- */
-export function bowed(source, target) {
-  const [from, to] = [source.position(), target.position()];
-  const level = Math.abs(from.y - to.y) < source.height();
-  const bow = level ? 54 * Math.sign(to.x - from.x || 1) : 40;
-  return { source: source.id(), target: target.id(), bow, end: level ? "0 50%" : "outside-to-node" };
 }

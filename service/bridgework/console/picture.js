@@ -10,9 +10,10 @@
  * @import { Model, Thing } from "./model.js"
  * @typedef {{source: string, target?: string | undefined, verdict: Api["Verdict"], label: string}} Journey a check as an arrow
  */
+import { bowed, paired } from "./arrows.js";
 import { badgeElements, badges } from "./badges.js";
 import { byId, Emitter } from "./dom.js";
-import { bowed, elementsOf } from "./elements.js";
+import { elementsOf } from "./elements.js";
 import { Folds } from "./folds.js";
 import { place } from "./layout.js";
 import { HOST } from "./model.js";
@@ -183,7 +184,7 @@ export class Picture extends Emitter {
     });
     // Outside of the batch: cytoscape does not draw an element that is removed and added again within one batch.
     cy.$(".journey").remove();
-    const changes = this.#changes.map((change, at) => ({ ...change, id: `change:${at}`, classes: `journey ${change.becomes}` }));
+    const changes = paired(this.#changes).map((change, at) => ({ ...change, id: `change:${at}`, classes: `journey ${change.becomes}${change.both ? " both" : ""}` }));
     const asked = this.#journey && !changes.length ? [{ ...this.#journey, id: "journey", classes: `journey ${this.#journey.verdict}` }] : [];
     for (const { id, source, target, label, classes } of [...changes, ...asked]) {
       const [from, to] = [this.#end(source), this.#end(target)];

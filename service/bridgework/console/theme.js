@@ -76,6 +76,8 @@ export function styleFor(roomy) {
     },
     { selector: ".journey.added", style: { "line-style": "dashed" } },
     { selector: ".journey.removed", style: { "line-color": colour("bad"), "target-arrow-color": colour("bad"), color: colour("bad"), "line-style": "dashed", "target-arrow-shape": "tee" } },
+    { selector: ".journey.both", style: { "source-arrow-shape": "triangle", "source-arrow-color": colour("ok") } },
+    { selector: ".journey.both.removed", style: { "source-arrow-shape": "tee", "source-arrow-color": colour("bad") } },
     { selector: ".journey.unreachable", style: { "line-color": colour("bad"), "target-arrow-color": colour("bad"), color: colour("bad"), "line-style": "dashed", "target-arrow-shape": "tee" } },
     { selector: ".journey.inconclusive", style: { "line-color": colour("warn"), "target-arrow-color": colour("warn"), color: colour("warn"), "line-style": "dashed" } },
   ];
