@@ -1,7 +1,8 @@
 """Changes at random: each change of a verdict is told, with its cause, and no other one is.
 
 ``EXPECTATIONS_FAULTS``, ``_CONTAINERS``, ``_NETWORKS``, ``_PAIRS`` and ``_SETS`` scale it, and
-``_SEED`` is the seed of all that is random. With ``-s`` it prints the figures.
+``_SEED`` is the seed of all that is random. A busy machine needs a longer ``_QUIET_S``. With
+``-s`` it prints the figures.
 """
 
 import os
