@@ -113,11 +113,19 @@ class InsideWalk:
         return own is None or own.is_loopback or address in self._own
 
     def route(self, packet: Packet) -> Route:
-        """Return whether the packet is for the namespace itself. Others leave by the interface of the network."""
+        """Return whether the packet is for the namespace itself, else the interface by which its routes send it on.
+
+        Where they were not read, or drop the packet, that is the interface of the network.
+        """
         if self.is_local(packet.destination):
             return Route(None, packet.destination)
-        link = self._end.link
-        return Route(link.name if link is not None else "", self._end.address(packet.version))
+        link, decision = self._end.link, self._decision(packet)
+        own = link.name if link is not None else ""
+        route = decision.route if decision is not None and decision.dead_end is None else None
+        if route is None or not route.interfaces or own in route.interfaces:
+            return Route(own, self._end.address(packet.version))
+        # A tunnel has other addresses, of which it is not known which one the kernel takes.
+        return Route(route.interfaces[0])
 
     def filters_bridged(self, version: int) -> bool:  # noqa: ARG002 (a container is no bridge)
         """Return whether packets within a bridge meet the rules."""
@@ -127,7 +135,7 @@ class InsideWalk:
 def _question(packet: Packet) -> RouteQuestion:
     ports = packet.source_port, packet.destination_port
     return RouteQuestion(
-        packet.version, packet.destination, packet.source, packet.incoming, None, 0, packet.protocol, *ports
+        packet.version, packet.destination, packet.source, packet.incoming, None, packet.mark, packet.protocol, *ports
     )
 
 

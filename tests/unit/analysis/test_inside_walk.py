@@ -297,6 +297,24 @@ def test_a_route_that_drops_or_diverts_is_named(where, facts, code, severity, se
     assert told(prediction) == [(code, severity, sentence)]
 
 
+@pytest.mark.parametrize(("interface", "named"), [("eth0", False), ("tun0", True)])
+def test_a_rule_about_an_interface_that_the_packet_does_not_leave_by_is_not_named(interface, named):
+    # A VPN client sends everything by its tunnel, and its kill switch drops what would leave beside it.
+    facts = routed("client", table_route("10.1.0.2/32", "tun0")) | {"links": (TUNNEL,)}
+    rule = f"-A OUTPUT -o {interface} -p tcp -j DROP"
+    found = codes(check(looked(client=facts | ruled(chain("OUTPUT", rule)))))
+    assert "container-route-diverts" in found
+    assert ("container-rule-drops" in found) is named
+
+
+def test_a_mark_that_a_rule_sets_chooses_the_route():
+    facts = routed("client", table_route("0.0.0.0/0", "tun0", table=9), rules=(policy_rule(90, 9, mark=7, mask=7),))
+    mark = chain("OUTPUT", "-A OUTPUT -p tcp -j MARK --set-xmark 0x7/0xffffffff", table="mangle")
+    drop = chain("POSTROUTING", "-A POSTROUTING -o tun0 -j DROP", table="mangle")
+    prediction = check(looked(client=facts | {"links": (TUNNEL,)} | ruled(mark, drop)))
+    assert [one.message.split(" drops")[0] for one in prediction.findings] == ["mangle POSTROUTING of client"]
+
+
 def test_a_policy_rule_about_the_source_port_of_the_answer_applies():
     rules = (policy_rule(90, action="blackhole", protocol=6, source_ports=(8080, 8080)),)
     observed = looked(web=routed("web", rules=rules))
@@ -371,8 +389,9 @@ def test_the_exposure_follows_the_answer_out_of_the_container(facts, reason, res
     assert (row.stop.reason, row.verdict) == (reason, rest)
 
 
-def test_a_container_that_sends_the_packet_on_leaves_the_question_open():
-    rule = "-A PREROUTING -p tcp -j DNAT --to-destination 10.2.0.77:80"
+@pytest.mark.parametrize("destination", ["10.2.0.77", "10.1.0.77"])
+def test_a_container_that_sends_the_packet_on_leaves_the_question_open(destination):
+    rule = f"-A PREROUTING -p tcp -j DNAT --to-destination {destination}:80"
     row = exposed(looked(web=ruled(chain("PREROUTING", rule, table="nat"))))
     assert (row.stop.reason, row.verdict) == ("container-forwards", Verdict.INCONCLUSIVE)
 
