@@ -13,6 +13,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from bridgework.firewall.rule_index import RuleIndex
+from bridgework.model.observations.routes import PROTOCOL_NUMBERS
 
 
 class Hook(Enum):
@@ -342,12 +343,9 @@ def _in_set(match: Match, packet: Packet) -> bool | None:
     return True if True in found else None if None in found else False
 
 
-_PROTOCOL_NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "sctp": 132}
-
-
 def _protocol(match: Match, packet: Packet) -> bool | None:
     # iptables-save prints a number for a protocol that /etc/protocols does not name.
-    numbers = _PROTOCOL_NUMBERS.get(packet.protocol)
+    numbers = PROTOCOL_NUMBERS.get(packet.protocol)
     return packet.protocol in match.words or (numbers is not None and _among(match, numbers) is True)
 
 

@@ -8,7 +8,8 @@ from ipaddress import ip_network
 MAIN_TABLE = 254
 """The routing table that ``ip route`` shows (rtnetlink(7), RT_TABLE_MAIN)."""
 _TABLE_NAMES = {253: "default", MAIN_TABLE: "main", 255: "local"}
-_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58}
+PROTOCOL_NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "sctp": 132}
+"""IANA's numbers of the protocols that the firewall and the policy rules compare, by iptables' names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class PolicyRule:
             and self.incoming in {None, packet.incoming or "lo"}
             and self.outgoing is None
             and packet.mark & self.mask == self.mark
-            and self.protocol in {None, _PROTOCOLS.get(packet.protocol or "")}
+            and self.protocol in {None, PROTOCOL_NUMBERS.get(packet.protocol or "")}
             and _holds(self.source_ports, packet.source_port)
             and _holds(self.destination_ports, packet.destination_port)
         )

@@ -13,11 +13,11 @@ from threading import Lock
 
 from bridgework.analysis.route_lookup import RouteLookup
 from bridgework.model.observations import RouteAnswer, RouteQuestion
+from bridgework.model.observations.routes import PROTOCOL_NUMBERS
 from bridgework.probes.kernel import netlink
 from bridgework.probes.routes.lookup import Asked, route_to
 from bridgework.probes.routes.tables import routing
 
-_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58}
 # The kernel drops the packet: by a blackhole (EINVAL), prohibit or unreachable route, by its filter of the reverse path
 # (EXDEV, or EINVAL since Linux 6.18), or since it does not forward.
 _DROPS = frozenset({errno.EINVAL, errno.EXDEV, errno.EACCES, errno.EHOSTUNREACH, errno.ENETUNREACH})
@@ -81,7 +81,7 @@ class HostRoutes:
             ip_address(question.source).packed if question.source else None,
             self._index(question.incoming) if question.incoming else None,
             question.mark,
-            _PROTOCOLS.get(question.protocol or ""),
+            PROTOCOL_NUMBERS.get(question.protocol or ""),
             question.source_port,
             question.destination_port,
         )
