@@ -216,6 +216,7 @@ def test_the_same_faults_beside_pollers(engine, polled, tokens_file, tmp_path):
         until(lambda: service.ask("GET", SET).json["met"] == TARGETS, 60, "the first measurement")
         time.sleep(2)
         faults = run(polled)
+        until(lambda: service.ask("GET", SET).json["met"] == TARGETS, 60, "all expectations met again")
         told = changes(service)
     told_of = [first_told(told, one) for one in faults]
     delays = {"bridgework": [at - one["began"] for one, (at, _) in zip(faults, told_of, strict=True)]}
@@ -223,7 +224,9 @@ def test_the_same_faults_beside_pollers(engine, polled, tokens_file, tmp_path):
         known = [(one, known_at(polled.raw, job, polled.addresses[one["name"]], one)) for one in faults]
         delays[job] = [at - one["began"] for one, at in known if at is not None]
     for watcher, seconds in delays.items():
-        say(f"{watcher}: {len(seconds)} of {len(faults)} faults known, {spread(seconds)}")
+        say(f"{watcher}: {len(seconds)} of {len(faults)} faults known, {spread(seconds)} after the fault")
+    late = [whole_again(told, one) for one in faults]
+    say(f"bridgework: met again {spread(late)} after its end")
     named = [is_named(one, change) for one, (_, change) in zip(faults, told_of, strict=True)]
     say(f"bridgework named the event of {named.count(True)} of {len(faults)}")
     for one, (_, change), right in zip(faults, told_of, named, strict=True):
@@ -240,6 +243,15 @@ def first_told(told, one):
     return meanwhile[0]
 
 
+def whole_again(told, one):
+    """Return how long after the end of a fault the service told that the expectation is met, in seconds."""
+    after = [at for at, change in told if change["expectation"] == one["name"] and change["after"] == "met"]
+    late = next(at for at in after if at > one["until"]) - one["ended"]
+    if late > 2:
+        say(f"  {one['fault'].name} of {one['name']} was whole again after {late:.1f} s")
+    return late
+
+
 def is_named(one, change):
     event = change["cause"]["event"]
     kind, words = one["fault"].event
@@ -249,4 +261,4 @@ def is_named(one, change):
 def spread(seconds):
     ordered = sorted(max(0.0, one) for one in seconds)
     at = {share: ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.99)}
-    return f"p50 {at[0.5]:.2f} s, p99 {at[0.99]:.2f} s, at most {ordered[-1]:.2f} s after the fault"
+    return f"p50 {at[0.5]:.2f} s, p99 {at[0.99]:.2f} s, at most {ordered[-1]:.2f} s"
