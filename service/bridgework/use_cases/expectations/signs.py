@@ -135,10 +135,11 @@ def _difference(before: str, state: str) -> str:
 def _of_engine(item: Change | Gap) -> SignOfChange:
     if isinstance(item, Gap):
         return SignOfChange("engine", now(), f"Events of the engine may be missing: {item.reason}.")
-    about = [one for one in (item.network, item.container) if one is not None]
+    # A container that joins or leaves a network is no event of the others in that network.
+    about = item.container or item.network
     to = f" {item.container.name}" if item.network is not None and item.container is not None else ""
     code = f" (exit code {item.exit_code})" if item.exit_code is not None else ""
-    ids = (item.id, *(one.id for one in about), item.name)
+    ids = (about.id if about is not None else item.id, item.name)
     return SignOfChange("engine", item.time, f"Docker: {item.type} {item.action} {item.name}{to}{code}.", ids)
 
 
