@@ -412,3 +412,74 @@ def test_a_dump_in_an_unknown_form_decides_nothing():
     assert codes(asked(ask(ONE, WEB), broken)) == ["no-shared-network"], "what the options say"
     http = replace(AT_HOST, probe=replace(AT_HOST.probe, protocol=Protocol.HTTP))
     assert codes(asked(http, broken, userland_proxy=True)) == []
+
+
+ROUTED_HOST = HostObservation(
+    Observation(1, interfaces=(Interface(2, "eth0", "device", None, 1500, "up", (), ()),), routes=())
+)
+OPEN_FORWARD = chain("FORWARD", policy="ACCEPT")
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("-p icmp -j SNAT --to-source 192.0.2.77", ["user-rule-diverts"]),
+        ("-p tcp -j SNAT --to-source 192.0.2.77", []),
+        # A translation to the address that the packet has already changes nothing.
+        ("-p icmp -j SNAT --to-source 10.1.0.2", []),
+    ],
+)
+def test_a_rule_of_others_that_gives_a_foreign_source_address_loses_the_answer(rule, expected):
+    rules = firewall(OPEN_FORWARD, chain("POSTROUTING", rule, table="nat", policy="ACCEPT"))
+    prediction = asked(ask(ONE, WEB), rules, host=ROUTED_HOST)
+    diverting = [found for found in prediction.findings if found.code == "user-rule-diverts"]
+    assert [found.code for found in diverting] == expected
+    for found in diverting:
+        assert found.message.startswith("nat POSTROUTING gives the packet the source address 192.0.2.77,")
+        assert found.remedy.commands == (f"iptables -t nat -D POSTROUTING {rule}",)
+
+
+@pytest.mark.parametrize(("question", "expected"), [(ask(ONE, WEB), ["connection-not-tracked"]), (ask(ONE, TWO), [])])
+def test_a_rule_of_others_against_connection_tracking_matters_where_the_host_forwards(question, expected):
+    rules = firewall(OPEN_FORWARD, chain("PREROUTING", "-p icmp -j NOTRACK", table="raw", policy="ACCEPT"))
+    named = [code for code in codes(asked(question, rules, host=ROUTED_HOST)) if code == "connection-not-tracked"]
+    assert named[:1] == expected
+
+
+def test_without_the_hosts_routes_a_changed_source_address_is_not_told():
+    rules = firewall(OPEN_FORWARD, chain("POSTROUTING", "-j SNAT --to-source 192.0.2.77", table="nat", policy="ACCEPT"))
+    assert "user-rule-diverts" not in codes(asked(ask(ONE, WEB), rules))
+
+
+def test_a_rule_about_some_of_the_packets_says_that_it_counts():
+    limited = chain("FORWARD", "-p icmp -m limit --limit 5/min -j DROP", policy="ACCEPT")
+    prediction = asked(ask(ONE, WEB), firewall(limited))
+    assert prediction.verdict is Verdict.INCONCLUSIVE
+    assert "is about some of the packets (" in finding_of(prediction, "analysis-limited").message
+
+
+def test_a_policy_that_drops_within_a_bridge_is_opened_between_its_ports():
+    found = finding_of(asked(ask(ONE, TWO), firewall(chain("FORWARD", policy="DROP"))), "bridge-traffic-filtered")
+    assert found.remedy.commands == (f"iptables -I FORWARD -i {BRIDGE} -o {BRIDGE} -j ACCEPT",)
+
+
+def test_a_policy_of_ufw_is_told_as_ufws():
+    rules = firewall(
+        chain("FORWARD", "-j ufw-before-forward", policy="DROP"), chain("ufw-before-forward", "-p udp -j ACCEPT")
+    )
+    found = finding_of(asked(ask(ONE, WEB, "tcp", 8080), rules), "user-firewall-drop")
+    assert found.evidence["owner"] == "ufw"
+    assert "ufw wrote the chains that FORWARD calls." in found.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("-j REJECT --reject-with icmp-host-prohibited", "firewalld rejects a ping from {}: no rule of its zones and"),
+        ("-p icmp -j DROP", "FWD_docker (firewalld) drops: -A FWD_docker -p icmp -j DROP (0 packets so far)."),
+    ],
+)
+def test_a_rule_of_firewalld_that_rejects_everything_says_what_no_rule_accepts(rule, words):
+    rules = firewall(chain("FORWARD", "-j FWD_docker", policy="ACCEPT"), chain("FWD_docker", rule))
+    found = finding_of(asked(ask(ONE, WEB), rules), "user-firewall-drop")
+    assert found.message.startswith(words.format(BRIDGE))

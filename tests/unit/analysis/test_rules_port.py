@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridgework.model.checks import Severity, Verdict
-from bridgework.model.observations import ListeningSocket, Observation
+from bridgework.model.observations import Interface, InterfaceAddress, ListeningSocket, Observation
 from tests.support.worlds import (
     BRIDGE,
     BUILTIN,
@@ -244,3 +244,27 @@ def test_hairpin_a_container_reaches_its_own_published_port():
 def test_without_a_port_nothing_is_said_of_the_hosts_programs():
     prediction = predict(SNAPSHOT, ask(ONE, "host", "tcp"), seen())
     assert (prediction.verdict, codes(prediction)) == (Verdict.INCONCLUSIVE, ["analysis-limited"])
+
+
+@pytest.mark.parametrize(("bound_to", "expected"), [("eth1", ["socket-bound-to-interface"]), ("eth0", []), (None, [])])
+def test_a_socket_that_is_bound_to_an_interface_takes_only_what_comes_in_there(bound_to, expected):
+    socket = ListeningSocket("tcp", "ipv4", "0.0.0.0", 8080, interface=bound_to)
+    own = InterfaceAddress("10.1.0.2", 24, "ipv4", "global")
+    link = Interface(2, "eth0", "veth", None, 1500, "up", ("up",), (own,))
+    facts = seen([(ONE, Observation(1, interfaces=(link,), sockets=(socket,)))])
+    other = container("b", (FRONT, "10.1.0.3"))
+    prediction = predict(world(FRONT, ONE, other), ask(other, ONE, "tcp", 8080), facts)
+    assert codes(prediction) == expected
+    for found in prediction.findings:
+        assert "for packets from eth1 only, and the packet comes by eth0" in found.message
+
+
+@pytest.mark.parametrize(("waiting", "expected"), [(129, ["listen-queue-full"]), (128, [])])
+def test_a_program_that_does_not_accept_lets_no_more_connections_wait(waiting, expected):
+    socket = ListeningSocket("tcp", "ipv4", "0.0.0.0", 8080, waiting=waiting, backlog=128)
+    other = container("b", (FRONT, "10.1.0.3"))
+    facts = seen([(ONE, Observation(1, sockets=(socket,)))])
+    prediction = predict(world(FRONT, ONE, other), ask(other, ONE, "tcp", 8080), facts)
+    assert codes(prediction) == expected
+    for found in prediction.findings:
+        assert found.evidence == {"port": 8080, "waiting": 129, "backlog": 128}
