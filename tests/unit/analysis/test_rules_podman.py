@@ -135,6 +135,18 @@ def test_the_publisher_itself_is_not_predicted():
     assert (found.verdict, codes(found)) == (Verdict.INCONCLUSIVE, ["analysis-limited"])
 
 
+def test_a_port_that_no_rule_translates_is_a_program_of_the_host():
+    """Without the rule of netavark the packet is for the host itself, which the service does not look at."""
+    to_host = "address:10.1.0.1"
+    assert codes(asked(BETA, to_host, firewall(), port=8080)) == ["analysis-limited"]
+    assert "its own published port" in asked(BETA, to_host, firewall(), port=8080).findings[0].message
+    # A port that is published at a loopback address is not at the bridge's address.
+    narrow = container("narrow", (LAN, "10.1.0.9"), ports=[published(9090, 80, "127.0.0.1")])
+    facts = seen(host=HostObservation(BRIDGES), podman=True, userland_proxy=False, firewall=firewall())
+    found = predict(world(LAN, ALPHA, narrow), ask(ALPHA, to_host, "tcp", 9090), facts)
+    assert "the programs of Podman's host" in found.findings[0].message
+
+
 def test_outside_of_the_engine_is_not_predicted():
     found = asked(ALPHA, "address:192.0.2.1", firewall())
     assert "outside of the engine" in finding_of(found, "analysis-limited").message

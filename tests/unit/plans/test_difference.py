@@ -15,7 +15,16 @@ from bridgework.model.snapshot import PublishedPort, Snapshot
 from bridgework.plans import changes
 from bridgework.plans.difference import World, difference, made_again
 from bridgework.plans.effort import Effort
-from bridgework.plans.reachability import PING, Reachability, host_services, services_of, with_assumed_listeners
+from bridgework.plans.reachability import (
+    MAX_CLASSES,
+    PING,
+    Pair,
+    Reachability,
+    Service,
+    host_services,
+    services_of,
+    with_assumed_listeners,
+)
 from tests.support.random_worlds import engines, evidences
 from tests.support.worlds import container, identity, listening, network, published, rules_of_engine, seen, world
 
@@ -261,3 +270,38 @@ def test_a_port_of_the_host_that_a_rule_of_another_program_names_is_not_taken_fo
     found = difference(before, after, None, frozenset(snapshot.containers_by_id)).pairs
     assert {(one.pair.source, one.pair.service.port) for one in found} >= {(client.id, 20_001)}
     assert {one.pair.service.port for one in found if not one.pair.destination} == {20_001}
+
+
+def test_more_ports_than_have_classes_of_their_own_are_answered_as_each_pair_alone():
+    front, back = network("front", "10.0.1.0/24"), network("back", "10.0.2.0/24")
+    many = tuple(f"{port}/tcp" for port in range(8000, 8000 + MAX_CLASSES + 3))
+    web = container("web", (front, "10.0.1.2"), exposed_ports=many)
+    others = [container(f"x{n}", (place, f"10.0.{n + 1}.9")) for n, place in enumerate((front, back))]
+    snapshot = world(front, back, web, *others)
+    some = listening(*(f"0.0.0.0:{port}" for port in range(8000, 8000 + MAX_CLASSES + 3, 2)))
+    state = Reachability(snapshot, seen([(web, some)]), [one.id for one in (web, *others)])
+    for source in others:
+        for service in services_of(snapshot, web, state.state.observations):
+            pair = Pair(source.id, web.id, service)
+            assert state.verdict(pair) is state.own_prediction(pair).verdict
+    # The last ports share the classes that are fine enough for any port.
+    last, before_it = (Service(Protocol.TCP, 8000 + MAX_CLASSES + n) for n in (2, 1))
+    assert state.classes_of(last) is state.classes_of(before_it)
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        (published(9000, 80), [9000]),
+        (published(None, 80), []),  # the engine has not chosen it yet
+        (published(9000, 80, protocol="sctp"), []),
+    ],
+)
+def test_a_port_of_the_host_is_a_service_once_it_is_known(port, expected):
+    assert [one.port for one in host_services(container("web", ports=[port]))] == expected
+
+
+def test_an_exposed_range_and_other_protocols_are_no_services():
+    web = container("web", exposed_ports=("7000-7100/tcp", "53", "9/sctp", "514/udp"))
+    ports = [(one.protocol.value, one.port) for one in services_of(world(web), web, NOTHING_SEEN)]
+    assert ports == [("icmp", None), ("tcp", 53), ("udp", 514)]
