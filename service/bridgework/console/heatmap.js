@@ -9,7 +9,7 @@
 import { CAUSES } from "./causes.js";
 import { Emitter, h, milliseconds, printable, within } from "./dom.js";
 import { compare } from "./model.js";
-import { reasonText } from "./outcome.js";
+import { reasonText } from "./reasons.js";
 
 /** @type {Record<string, string>} */
 const GLYPHS = { reachable: "✓", unreachable: "✗", inconclusive: "?", self: "·" };

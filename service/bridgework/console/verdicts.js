@@ -10,7 +10,7 @@ import { CAUSES } from "./causes.js";
 import { h, plural } from "./dom.js";
 import { findingCard } from "./findings.js";
 import { limitedView } from "./limited.js";
-import { reasonOf } from "./outcome.js";
+import { reasonOf } from "./reasons.js";
 
 const SURPRISES_SHOWN = 20;
 const ADDRESSES_SHOWN = 20;
