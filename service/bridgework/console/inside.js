@@ -4,13 +4,14 @@
  *
  * @import { Child } from "./dom.js"
  * @import { Model, Thing } from "./model.js"
+ * @import { Wanted } from "./reach.js"
  * @typedef {(make: (answer: any) => void) => (answer: any) => void} Current drops an answer that comes after another thing was chosen
  * @typedef {{path: string, title: string, shown: (answer: any) => Child}} Part
  */
 import { call } from "./api.js";
 import { byId, Emitter, h, plural, problemNote, replace, table } from "./dom.js";
 import { findingCard } from "./findings.js";
-import { caption, words } from "./model.js";
+import { caption, HOST, words } from "./model.js";
 
 const NOTHING_CHOSEN = "Choose a container, a network or the host, in the picture or in the list.";
 /** @param {{name: string}[]} list */
@@ -59,7 +60,7 @@ function dns({ resolver, names: known }) {
     table("Names it can resolve", ["Name", "Leads to", "Where"], known.map((one) => [code(one.name), code(one.addresses.join(", ")), one.network?.name ?? "hosts file"]))];
 }
 
-/** @extends {Emitter<{check: {source?: string, destination?: string}, exposure: string, changed: null}>} `exposure`: the name of a
+/** @extends {Emitter<{check: {source?: string, destination?: string}, exposure: string, reach: Wanted, changed: null}>} `exposure`: the name of a
  *   container whose ports are to be shown; `changed`: a remedy was sent */
 export class Inside extends Emitter {
   #place = byId("inside");
@@ -96,9 +97,15 @@ export class Inside extends Emitter {
    * @param {Current} current
    */
   #parts(thing, answer, model, current) {
-    if (thing.kind === "host") return host(answer);
+    if (thing.kind === "host") return [h("p", { class: "row" }, this.#reachButtons(HOST)), host(answer)];
     if (thing.kind === "network") return network(answer, model);
     return this.#container(thing.id, answer, current);
+  }
+
+  /** @param {string} of the name of a container, or `host` */
+  #reachButtons(of) {
+    return [["sources", "Who can reach it?"], ["destinations", "What can it reach?"]].map(([find = "", title]) => (
+      h("button", { type: "button", onclick: () => this.emit("reach", { find, of }) }, title)));
   }
 
   /**
@@ -113,7 +120,7 @@ export class Inside extends Emitter {
       h("p", {}, words(one.state, one.image, `mode ${one.network_mode.replace(/[0-9a-f]{52}$/, "")}`, one.shares_network_with && `shares the network of ${one.shares_network_with.name}`)),
       ports.length > 0 && h("p", { class: "code" }, ports.map((port) => h("span", { class: "tag" }, port))),
       h("p", { class: "row" }, h("button", { type: "button", onclick: () => this.emit("check", { source: id }) }, "Check from here"), h("button", { type: "button", onclick: () => this.emit("check", { destination: id }) }, "Check to here"),
-        one.state === "running" && h("button", { type: "button", onclick: () => this.emit("exposure", one.name) }, "Its open ports")),
+        one.state === "running" && [this.#reachButtons(one.name), h("button", { type: "button", onclick: () => this.emit("exposure", one.name) }, "Its open ports")]),
       one.findings.map((finding) => findingCard(finding, { onFixed: () => this.emit("changed", null) })),
       h("h3", {}, "Endpoints"),
       one.endpoints.length ? table("Endpoints", ["Network", "Address", "Gateway", "Names"], one.endpoints.map((end) => [

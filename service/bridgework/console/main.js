@@ -23,6 +23,7 @@ import { know, naming } from "./names.js";
 import { Picture } from "./picture.js";
 import { planning } from "./plan.js";
 import { offered, within } from "./projects.js";
+import { Reach } from "./reach.js";
 import { introduce } from "./role.js";
 import { Status } from "./status.js";
 import { NO_OTHERS, Swarm, widened } from "./swarm.js";
@@ -39,6 +40,7 @@ const check = new Check();
 const matrix = new Matrix();
 const diagnostics = new Diagnostics();
 const exposure = new Exposure();
+const reach = new Reach();
 /** @type {Model | null} */
 let model = null;
 /** The engine, also where the page shows only one project: checks go from any container to any other. @type {Model | null} */
@@ -65,6 +67,7 @@ const views = tabs(byId("view-tabs"), (id) => {
   if (live) relink({ view: id === "view-picture" ? "" : id.replace("view-", "") });
   if (id === "view-picture") picture.draw(model);
   if (id === "view-exposure" && live) exposure.open();
+  if (id === "view-reach") reach.open();
 });
 
 /**
@@ -83,6 +86,7 @@ function showGraph(found, known) {
   if (!known) {
     diagnostics.stale();
     exposure.stale();
+    reach.stale();
   }
   if (first) follow(model);
   if (chosen && !model.containerOf.has(chosen.id) && !model.networkOf.has(chosen.id) && chosen.id !== HOST) choose(null);
@@ -110,6 +114,7 @@ function offer() {
   check.update(whole);
   matrix.update(model, projects.value);
   exposure.update(model, projects.value);
+  reach.update(whole);
 }
 
 /** @param {typeof NO_OTHERS} found */
@@ -164,8 +169,14 @@ inside.on("exposure", (name) => {
   views.show("view-exposure");
   byId("tab-exposure").focus();
 });
+inside.on("reach", (wanted) => {
+  reach.choose(wanted);
+  views.show("view-reach");
+  byId("tab-reach").focus();
+});
 inside.on("changed", () => live?.refresh());
 check.on("changed", () => live?.refresh());
+reach.on("changed", () => live?.refresh());
 diagnostics.on("changed", () => live?.refresh());
 
 /** Ask for the token if this tab has none, and start. A token that the service refuses is asked for again. */

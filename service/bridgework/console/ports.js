@@ -60,7 +60,7 @@ function portView(rows) {
 }
 
 /** @param {[Api["Exposure"], ...Api["Exposure"][]]} rows that differ in their places only */
-function wayView(rows) {
+export function wayView(rows) {
   const [first] = rows;
   const { verdict, reason, host_firewall: meant, past_host_firewall: past } = first;
   return h("div", { class: `way ${verdict}` },

@@ -92,3 +92,13 @@ function stop(kind, name, under, role) {
   return h("li", { class: `stop ${role}` }, h("span", { class: "mark" }, icon(kind)),
     h("span", { class: "stop-name" }, name), h("span", { class: "stop-under" }, under));
 }
+
+/** @type {Record<string, Role>} */
+const ROLES = { passed: "through", stopped: "break", unknown: "unsure" };
+
+/**
+ * A predicted path without a measurement: where the packet passes, and where it is stopped.
+ * @param {Api["Hop"][]} hops
+ */
+export const predictedRail = (hops) => h("ol", { class: "rail", "aria-label": "The predicted path, step by step" },
+  hops.map((hop) => stop(hop.status === "stopped" ? "stop" : hop.kind, hop.name, hopWords(hop), ROLES[hop.status] ?? "unsure")));
