@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from bridgework_cli import output
+from bridgework_cli.commands import whatif
 from bridgework_cli.connection import connected
 from bridgework_cli.running import REACHABLE, UNREACHABLE
 from bridgework_client import changes
@@ -48,6 +49,7 @@ The fields are those of the API."""
 @click.command("plan", epilog=FILE_HELP)
 @connected
 @click.argument("file", type=click.File("r"), required=False)
+@whatif.change_options
 @click.option(
     "--upgrade", metavar="VERSION", help="Plan an upgrade of Docker to this version, such as 29.7, after FILE."
 )
@@ -57,15 +59,19 @@ The fields are those of the API."""
 def command_plan(
     client: Client, file: IO[str] | None, upgrade: str | None, firewall_backend: FirewallBackend | None, output: str
 ) -> int:
-    """Show what the changes of FILE would do, without doing them.
+    """Show what changes would do, without doing them: those of FILE, or those that the options name.
 
     The plan says what each change would do, which containers would reach each other or no longer, what would open or
     close at the host, and which findings would appear or disappear. The exit code is 1 if a change is in conflict.
 
+    Where the engine would refuse a change that an option names, the plan has the changes that resolve it. For example,
+    --delete-network disconnects the containers first.
+
     With --upgrade or --firewall-backend, FILE can be left out: the plan says what another release of Docker, or the
     other backend, would open or close on this host. The exit code is then 1 if a pair or a row of the exposure changes.
     """
-    changes = read(file.read(), file.name) if file is not None else []
+    before = read(file.read(), file.name) if file is not None else []
+    changes, refused = whatif.resolved(client, before, whatif.given())
     wanted: UpgradeEngine = {}
     if upgrade is not None:
         wanted["version"] = upgrade
@@ -74,8 +80,10 @@ def command_plan(
     if wanted:
         changes.append({"upgrade_engine": wanted})
     if not changes:
-        raise click.UsageError("Name a FILE of changes, or --upgrade.")
+        raise click.UsageError("Name a FILE of changes, a change such as --stop, or --upgrade.")
     made = client.plan_changes({"changes": changes})
+    if output == "table":
+        whatif.tell(refused)
     show(made, output)
     difference = made["difference"]
     is_quiet = made["upgrade"] is None or not (difference["pairs_total"] or difference["exposure_total"])
@@ -84,18 +92,23 @@ def command_plan(
 
 @click.command("apply", epilog=FILE_HELP)
 @connected
-@click.argument("file", type=click.File("r"))
+@click.argument("file", type=click.File("r"), required=False)
+@whatif.change_options
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before the changes are made.")
 @click.option("--keep", is_flag=True, help="Keep the changes when one fails or does not do what was planned.")
-def command_apply(client: Client, file: IO[str], yes: bool, keep: bool) -> int:
-    """Make the changes of FILE, after showing the plan.
+def command_apply(client: Client, file: IO[str] | None, yes: bool, keep: bool) -> int:
+    """Make the changes of FILE, or those that the options name, after showing the plan.
 
     The service makes the changes in their order, and measures whether they did what was planned. If a change fails or
     a pair differs, it undoes all of them. Nothing is changed if the plan has a conflict, or if the state changes while
     you read the plan. The exit code is 1 if the changes are not made, or do not do what was planned.
     """
-    wanted = read(file.read(), file.name)
+    before = read(file.read(), file.name) if file is not None else []
+    wanted, refused = whatif.resolved(client, before, whatif.given())
+    if not wanted:
+        raise click.UsageError("Name a FILE of changes, or a change such as --stop.")
     made, etag = client.plan(wanted)
+    whatif.tell(refused)
     show(made, "table")
     if not made["possible"]:
         return UNREACHABLE

@@ -89,10 +89,20 @@ async function problemOf(response) {
  * @param {{signal?: AbortSignal}} [options]
  * @returns {Promise<any>}
  */
-export async function call(method, path, body, options = {}) {
+export const call = async (method, path, body, options = {}) => (await answered(method, path, body, options)).value;
+
+/**
+ * The same with the ETag of the answer, which a later request names in `If-Match`.
+ * @param {string} method
+ * @param {string} path
+ * @param {unknown} [body]
+ * @param {{signal?: AbortSignal, headers?: Record<string, string>}} [options]
+ * @returns {Promise<{value: any, etag: string}>}
+ */
+export async function answered(method, path, body, options = {}) {
   const response = await send(method, path, { ...options, body });
   const text = await response.text().catch(unreachable);
-  return text ? JSON.parse(text) : null;
+  return { value: text ? JSON.parse(text) : null, etag: response.headers.get("ETag") ?? "" };
 }
 
 /**

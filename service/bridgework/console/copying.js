@@ -52,14 +52,20 @@ export function asCommand({ source, destination, protocol, port, path, count, tr
  * @param {Api["CheckResult"]} result
  */
 export function copyRow(body, result) {
-  const outcome = h("div", {});
-  /** @type {[string, () => string][]} */
-  const forms = [
+  return copyButtons([
     ["Link", () => location.href],
     ["curl", () => asCurl(body)],
     ["Command", () => asCommand(body)],
     ["JSON", () => JSON.stringify({ request: body, answer: result }, null, 2)],
-  ];
+  ]);
+}
+
+/**
+ * Buttons that copy an answer.
+ * @param {[string, () => string][]} forms the name of each form, and its text
+ */
+export function copyButtons(forms) {
+  const outcome = h("div", {});
   return h("div", { class: "stack copy" },
     h("p", { class: "row" }, h("span", { class: "quiet" }, "Copy as"),
       forms.map(([title, text]) => h("button", { type: "button", "aria-label": `Copy as ${title}`, onclick: () => copy(text(), outcome) }, title))),

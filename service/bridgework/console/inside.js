@@ -11,6 +11,7 @@
 import { call } from "./api.js";
 import { byId, Emitter, h, plural, problemNote, replace, table } from "./dom.js";
 import { findingCard } from "./findings.js";
+import { containerQuestions, disconnectButton, networkQuestions } from "./questions.js";
 import { caption, HOST, words } from "./model.js";
 
 const NOTHING_CHOSEN = "Choose a container, a network or the host, in the picture or in the list.";
@@ -60,7 +61,7 @@ function dns({ resolver, names: known }) {
     table("Names it can resolve", ["Name", "Leads to", "Where"], known.map((one) => [code(one.name), code(one.addresses.join(", ")), one.network?.name ?? "hosts file"]))];
 }
 
-/** @extends {Emitter<{check: {source?: string, destination?: string}, exposure: string, reach: Wanted, changed: null}>} `exposure`: the name of a
+/** @extends {Emitter<{check: {source?: string, destination?: string}, exposure: string, reach: Wanted, plan: Api["Call"][], upgrade: null, changed: null}>} `exposure`: the name of a
  *   container whose ports are to be shown; `changed`: a remedy was sent */
 export class Inside extends Emitter {
   #place = byId("inside");
@@ -97,9 +98,9 @@ export class Inside extends Emitter {
    * @param {Current} current
    */
   #parts(thing, answer, model, current) {
-    if (thing.kind === "host") return [h("p", { class: "row" }, this.#reachButtons(HOST)), host(answer)];
-    if (thing.kind === "network") return network(answer, model);
-    return this.#container(thing.id, answer, current);
+    if (thing.kind === "host") return [h("p", { class: "row" }, this.#reachButtons(HOST), h("button", { type: "button", onclick: () => this.emit("upgrade", null) }, "What if you upgrade Docker?")), host(answer)];
+    if (thing.kind === "network") return network(answer, model, (changes) => this.emit("plan", changes));
+    return this.#container(thing.id, answer, model, current);
   }
 
   /** @param {string} of the name of a container, or `host` */
@@ -111,20 +112,23 @@ export class Inside extends Emitter {
   /**
    * @param {string} id
    * @param {Api["Container"]} one
+   * @param {Model} model
    * @param {Current} current
    * @returns {Child[]}
    */
-  #container(id, one, current) {
+  #container(id, one, model, current) {
+    const plan = (/** @type {Api["Call"][]} */ changes) => this.emit("plan", changes);
     const ports = one.published_ports.map((port) => `${joined(port.host_ip, port.host_port)} → ${port.container_port}/${port.protocol}`);
     return [
       h("p", {}, words(one.state, one.image, `mode ${one.network_mode.replace(/[0-9a-f]{52}$/, "")}`, one.shares_network_with && `shares the network of ${one.shares_network_with.name}`)),
       ports.length > 0 && h("p", { class: "code" }, ports.map((port) => h("span", { class: "tag" }, port))),
       h("p", { class: "row" }, h("button", { type: "button", onclick: () => this.emit("check", { source: id }) }, "Check from here"), h("button", { type: "button", onclick: () => this.emit("check", { destination: id }) }, "Check to here"),
         one.state === "running" && [this.#reachButtons(one.name), h("button", { type: "button", onclick: () => this.emit("exposure", one.name) }, "Its open ports")]),
+      containerQuestions(one, model, plan),
       one.findings.map((finding) => findingCard(finding, { onFixed: () => this.emit("changed", null) })),
       h("h3", {}, "Endpoints"),
       one.endpoints.length ? table("Endpoints", ["Network", "Address", "Gateway", "Names"], one.endpoints.map((end) => [
-        end.network.name, code(end.ipv4_address ?? end.ipv6_address), code(end.gateway), [...new Set(end.dns_names)].join(", ")])) : h("p", { class: "quiet" }, "The container has no endpoint of its own."),
+        h("div", { class: "stack" }, end.network.name, disconnectButton(end.network.name, one.name, plan)), code(end.ipv4_address ?? end.ipv6_address), code(end.gateway), [...new Set(end.dns_names)].join(", ")])) : h("p", { class: "quiet" }, "The container has no endpoint of its own."),
       one.state === "running" || one.state === "paused"
         ? PARTS.map((part) => section(id, part, current))
         : h("p", { class: "quiet" }, "It is not running, so it has no interfaces, routes, names or sockets to show."),
@@ -147,19 +151,21 @@ function section(id, { path, title, shown }, current) {
 /**
  * @param {Api["Network"]} one
  * @param {Model} model
+ * @param {(changes: Api["Call"][]) => void} plan
  * @returns {Child[]}
  */
-function network(one, model) {
+function network(one, model, plan) {
   const members = model.networkOf.get(one.id ?? "")?.members ?? [];
   const pools = one.ipam.pools.map((pool) => words(pool.subnet, pool.gateway && `gateway ${pool.gateway}`, pool.ip_range && `range ${pool.ip_range}`));
   return [
     h("p", {}, words(caption({ ...one, subnets: [] }), one.scope, one.builtin && "built in")),
     h("p", { class: "code" }, pools.map((pool) => h("span", { class: "tag" }, pool))),
     one.name === "bridge" && one.builtin && h("p", { class: "note" }, "On the default bridge, containers reach each other by address only. They find each other by name on a network that you create."),
+    !one.builtin && networkQuestions(one.name, model, plan),
     h("h3", {}, plural(members.length, "container")),
-    members.length > 0 && table("Containers", ["Name", "State", "Address"], members.map((member) => {
+    members.length > 0 && table("Containers", ["Name", "State", "Address", "What if?"], members.map((member) => {
       const end = member.endpoints.find((each) => each.network.id === one.id);
-      return [member.name, member.state, code(end?.ipv4_address ?? end?.ipv6_address)];
+      return [member.name, member.state, code(end?.ipv4_address ?? end?.ipv6_address), disconnectButton(one.name, member.name, plan)];
     })),
   ];
 }

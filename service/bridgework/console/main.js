@@ -28,6 +28,7 @@ import { introduce } from "./role.js";
 import { Status } from "./status.js";
 import { NO_OTHERS, Swarm, widened } from "./swarm.js";
 import { tabs } from "./tabs.js";
+import { WhatIf } from "./whatif.js";
 
 const status = new Status();
 const RETRY_MS = 5000;
@@ -41,6 +42,7 @@ const matrix = new Matrix();
 const diagnostics = new Diagnostics();
 const exposure = new Exposure();
 const reach = new Reach();
+const whatIf = new WhatIf();
 /** @type {Model | null} */
 let model = null;
 /** The engine, also where the page shows only one project: checks go from any container to any other. @type {Model | null} */
@@ -115,6 +117,7 @@ function offer() {
   matrix.update(model, projects.value);
   exposure.update(model, projects.value);
   reach.update(whole);
+  whatIf.update(whole);
 }
 
 /** @param {typeof NO_OTHERS} found */
@@ -176,6 +179,16 @@ inside.on("reach", (wanted) => {
 });
 inside.on("changed", () => live?.refresh());
 check.on("changed", () => live?.refresh());
+inside.on("plan", (changes) => {
+  whatIf.plan(changes);
+  panels.show("panel-what-if");
+  byId("tab-what-if").focus();
+});
+inside.on("upgrade", () => {
+  panels.show("panel-diagnostics");
+  byId("upgrade-form").querySelector("input")?.focus();
+});
+whatIf.on("changed", () => live?.refresh());
 reach.on("changed", () => live?.refresh());
 diagnostics.on("changed", () => live?.refresh());
 

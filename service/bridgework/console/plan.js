@@ -68,7 +68,7 @@ const becomes = (after) => h("span", { class: `becomes ${after}` }, icon(after),
  * @param {Api["Plan"]} plan
  * @returns {Child[]}
  */
-function planView({ steps, possible, undoable, difference, appearing_findings: worse, disappearing_findings: better, upgrade, notes, limited }) {
+export function planView({ steps, possible, undoable, difference, appearing_findings: worse, disappearing_findings: better, upgrade, notes, limited }) {
   const refused = steps.find((step) => step.problem);
   const { pairs, pairs_total: total, outside, exposure, exposure_total: rows } = difference;
   const hidden = Math.max(0, pairs.length - SHOWN);
@@ -101,7 +101,7 @@ const findings = (title, list) => list.length > 0 && h("div", {}, h("p", {}, h("
  * One arrow for each pair of things, whatever the protocols.
  * @param {Api["Difference"]} difference
  */
-function changesOf({ pairs }) {
+export function changesOf({ pairs }) {
   /** @type {Map<string, Change>} */
   const arrows = new Map();
   for (const { source, destination, protocol, port, after } of pairs) {

@@ -28,7 +28,7 @@ export async function inverseOf({ plan: wanted }) {
 
 /**
  * Offer to undo what was sent, in place of what was offered before.
- * @param {Api["Remedy"]} remedy
+ * @param {{summary: string, calls: Api["Call"][]}} made a remedy, or the changes of a plan
  * @param {Api["Call"][]} undo
  * @param {() => void} onUndone is called when every call has succeeded
  */
@@ -42,7 +42,7 @@ export function offerUndo({ summary, calls }, undo, onUndone) {
   const outcome = h("div", {});
   const button = h("button", { type: "button" }, "Undo …");
   button.addEventListener("click", async () => {
-    if (!(await confirmed({ summary: `This undoes: ${summary}`, calls: undo }, "Undo the remedy?"))) return;
+    if (!(await confirmed({ summary: `This undoes: ${summary}`, calls: undo }, "Undo the changes?"))) return;
     button.disabled = true;
     const done = await sent(undo, outcome);
     button.disabled = false;
@@ -51,6 +51,6 @@ export function offerUndo({ summary, calls }, undo, onUndone) {
     onUndone();
   });
   place.replaceChildren(h("div", { class: "note", role: "region", "aria-label": "Undo" },
-    h("p", { class: "row" }, `The remedy is made: ${plural(calls.length, "call")}.`, button, h("button", { type: "button", onclick: end }, "Keep it")),
+    h("p", { class: "row" }, `The changes are made: ${plural(calls.length, "call")}.`, button, h("button", { type: "button", onclick: end }, "Keep it")),
     limit(button, undo), outcome));
 }
