@@ -109,6 +109,28 @@ def test_a_file_of_changes_is_planned_and_made(scene):
     assert "[network-name-taken]" in other.stdout
 
 
+def test_a_change_is_named_by_options_and_what_resolves_it_is_planned(scene):
+    setup = "- create_network: {name: own}\n- connect: {network: own, container: web}"
+    assert bridgework(scene, "apply", "-", "--yes", feed=setup).returncode == 0
+    planned = bridgework(scene, "plan", "--delete-network", "own", caller="viewer")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    assert planned.stdout.startswith("The engine would refuse this: own is in use by web (active).")
+    assert "Plan: 2 to change, 0 unchanged, 0 in conflict." in planned.stdout
+    moved = bridgework(scene, "plan", "--connect", "own", "db", "--disconnect", "own", "web", "--stop", "web")
+    calls = [line.split()[1:] for line in moved.stdout.splitlines()[:3]]
+    assert calls == [
+        ["PUT", "/v1/networks/own/endpoints/db"],
+        ["DELETE", "/v1/networks/own/endpoints/web"],
+        ["POST", "/v1/containers/web/stop"],
+    ]
+    applied = bridgework(scene, "apply", "--delete-network", "own", "--yes")
+    assert applied.returncode == 0, applied.stdout + applied.stderr
+    assert applied.stdout.count("\ndone  ") == 2
+    unnamed = bridgework(scene, "plan")
+    assert unnamed.returncode == 2
+    assert "Name a FILE of changes, a change such as --stop, or --upgrade." in unnamed.stderr
+
+
 def test_a_packet_is_followed(scene):
     traced = bridgework(scene, "trace", "web", "container:db:8080", caller="operator")
     assert traced.returncode == 0, traced.stderr
