@@ -38,6 +38,7 @@ def changes(page):
 
 
 def test_the_removal_of_a_network_in_use_is_resolved_applied_and_undone(console, pair, tmp_path):
+    console.refusals_expected = True  # the details of the network are read while it goes
     page = shown(console, "network:shop")
     console.button("removed?").click()
     plan = page.locator("#what-if > section.note")

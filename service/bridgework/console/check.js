@@ -1,6 +1,7 @@
 /**
  * The form of one check, from the choice of the two ends to the answer.
  *
+ * @import { Destination } from "./destination.js"
  * @import { Ends, Question } from "./ends.js"
  * @import { Container, Model } from "./model.js"
  * @import { Journey } from "./picture.js"
@@ -8,15 +9,16 @@
  * @typedef {{source?: string, destination?: string, kind?: string, protocol?: string, port?: string}} Aim fields to set;
  *   the first two are ids
  */
-import { call, Problem } from "./api.js";
+import { call } from "./api.js";
 import { Asking } from "./asking.js";
 import { named } from "./copying.js";
 import { announce, byId, Emitter, h, replace, within } from "./dom.js";
 import { behind, choices, endsOf, HOST_NAME, options } from "./ends.js";
-import { compare, HOST, shared, storyPair } from "./model.js";
+import { fill, refused, shape, takeApart } from "./form.js";
+import { trail } from "./link.js";
+import { compare, HOST, storyPair } from "./model.js";
 import { outcomeView, sentence, short } from "./outcome.js";
-import { follow, questionOf, WITH_PORT, write } from "./question.js";
-import { allows } from "./role.js";
+import { follow, questionOf, write } from "./question.js";
 import { stage } from "./stage.js";
 
 /** The buttons below the form: the kind of destination and the protocol of each. */
@@ -38,6 +40,10 @@ export class Check extends Emitter {
   /** Whether a person or a link chose something: the page then no longer chooses the ends. */
   #touched = false;
   #choice = "";
+  /** Whether an answer is shown: the next change of the form is then a step of the browser's history. */
+  #answered = false;
+  /** What shows the answer of a question again. @type {Map<string, () => void>} */
+  #answers = new Map();
 
   constructor() {
     super();
@@ -47,6 +53,9 @@ export class Check extends Emitter {
     });
     this.#form.addEventListener("change", (event) => {
       this.#touched = true;
+      const { to, text } = this.#fields;
+      const written = [to, text].find((field) => field === event.target && !this.#choices.has(field.value));
+      if (written) takeApart(written, this.#fields);
       this.#shape(event.target instanceof Element ? (event.target.getAttribute("name") ?? "") : "");
     });
     // What is typed replaces the name: a list of choices shows only those that fit the text in its field.
@@ -62,6 +71,28 @@ export class Check extends Emitter {
     byId("presets").addEventListener("click", (event) => this.#preset(within(event, "button")?.dataset.preset));
     this.#touched = follow(this.#fields);
     this.#shape();
+    trail.on("return", () => this.#return());
+  }
+
+  /** Back and Forward show the question of their address, with its answer if it was asked. */
+  #return() {
+    if (!follow(this.#fields)) return;
+    this.#touched = true;
+    this.#shape();
+    const known = this.#answers.get(JSON.stringify(this.#question()));
+    if (known) known();
+    else byId("outcome").replaceChildren();
+  }
+
+  /**
+   * Fill in a question that was written in one line, and ask it.
+   * @param {{from: string, to: Destination}} pair
+   */
+  line(pair) {
+    this.#touched = true;
+    fill(this.#fields, pair, this.#choices);
+    this.#shape();
+    this.run();
   }
 
   /**
@@ -112,36 +143,10 @@ export class Check extends Emitter {
 
   /** Show only the fields that the question needs, and fill in what is known. `changed` is the name of a field. */
   #shape(changed = "") {
-    const { kind, to, text, protocol, port, from } = this.#fields;
-    const free = kind.value === "name" || kind.value === "address";
-    const [source, aimed] = [this.#choices.get(from.value), this.#choices.get(to.value)];
-    byId("to-container").hidden = kind.value !== "container";
-    byId("to-text").hidden = !free;
-    byId("to-text-label").textContent = kind.value === "name" ? "Name that the source looks up" : "Address";
-    if (free && ["kind", "to"].includes(changed) && aimed) text.value = kind.value === "name" ? aimed.name : this.#address(aimed);
-    byId("port-field").hidden = !WITH_PORT.has(protocol.value);
-    byId("trace-field").hidden = !allows("operator");
-    byId("path-field").hidden = protocol.value !== "http";
-    if (WITH_PORT.has(protocol.value) && !port.value) port.value = aimed?.published_ports?.[0]?.match(/->(\d+)/)?.[1] ?? "8080";
-    const unknown = (/** @type {HTMLInputElement} */ field) => (this.#choices.has(field.value) ? "" : `No container has the name “${field.value}”.`);
-    from.setCustomValidity(from.value === HOST_NAME ? "" : unknown(from));
-    to.setCustomValidity(kind.value === "container" ? unknown(to) : "");
-    const common = source && aimed ? shared(source, aimed) : [];
-    byId("hint").textContent = source && aimed && source !== aimed && common.length === 1 && common[0]?.builtin
-      ? `${source.name} and ${aimed.name} have only the default bridge in common. Try it by address, then by name.` : "";
-    byId("presets").hidden = !(source && aimed && source !== aimed);
-    if (this.#touched) write(this.#fields);
-  }
-
-  /**
-   * The container's address in a network that the source shares with it, or else its first one.
-   * @param {Container} container
-   */
-  #address(container) {
-    const source = this.#choices.get(this.#fields.from.value);
-    const common = source && shared(source, container)[0];
-    const end = container.endpoints.find((one) => one.network === common) ?? container.endpoints[0];
-    return end?.ipv4_address ?? end?.ipv6_address ?? "";
+    shape(this.#fields, this.#choices, changed);
+    if (!this.#touched) return;
+    write(this.#fields, this.#answered);
+    this.#answered = false;
   }
 
   /** @param {string | undefined} name */
@@ -173,22 +178,13 @@ export class Check extends Emitter {
     this.emit("journey", null);
     /** @type {Api["CheckResult"] | null} */
     const result = await this.#asking.ask(place, `Checking whether ${ends.from} reaches ${ends.to} …`, (signal) => (
-      call("POST", "/v1/connectivity/checks", body, { signal }).catch((problem) => this.#refused(problem))));
-    if (result) this.#show(ends, result, model, body, after);
-    byId("answer").scrollIntoView({ block: "start" });
-  }
-
-  /**
-   * A service that allows no traces says so once; the box is then off. Throws the problem, which is shown.
-   * @param {unknown} problem
-   * @returns {never}
-   */
-  #refused(problem) {
-    if (problem instanceof Problem && problem.code === "trace-not-allowed") {
-      const { trace } = this.#fields;
-      [trace.checked, trace.disabled] = [false, true];
+      call("POST", "/v1/connectivity/checks", body, { signal }).catch((problem) => refused(problem, this.#fields.trace))));
+    if (result) {
+      this.#answered = true;
+      this.#answers.set(JSON.stringify(body), () => this.#show(ends, result, model, body, after));
+      this.#show(ends, result, model, body, after);
     }
-    throw problem;
+    byId("answer").scrollIntoView({ block: "start" });
   }
 
   /**

@@ -2,47 +2,29 @@
  * Connects the parts of the page: what is chosen, what is shown, and which part hears of a change.
  *
  * @import { Trouble } from "./api.js"
- * @import { Aim } from "./check.js"
  * @import { Graph, Model, Thing } from "./model.js"
  * @import { State } from "./status.js"
  */
 import { Problem, session, token } from "./api.js";
-import { Check } from "./check.js";
-import { Diagnostics } from "./diagnostics.js";
 import { byId } from "./dom.js";
 import { ask, entrance } from "./entry.js";
-import { Explore } from "./explore.js";
-import { Exposure } from "./exposure.js";
 import { nameEngine, summarise } from "./heading.js";
-import { Inside } from "./inside.js";
-import { linked, relink } from "./link.js";
+import { linked, relink, trail } from "./link.js";
 import { Live } from "./live.js";
-import { Matrix } from "./matrix.js";
 import { HOST, read, signature } from "./model.js";
 import { know, naming } from "./names.js";
-import { Picture } from "./picture.js";
-import { planning } from "./plan.js";
+import { askLine, check, diagnostics, explore, exposure, inside, matrix, picture, reach, whatIf } from "./parts.js";
 import { offered, within } from "./projects.js";
-import { Reach } from "./reach.js";
 import { introduce } from "./role.js";
 import { Status } from "./status.js";
 import { NO_OTHERS, Swarm, widened } from "./swarm.js";
 import { tabs } from "./tabs.js";
-import { WhatIf } from "./whatif.js";
+import { connect } from "./ways.js";
 
 const status = new Status();
 const RETRY_MS = 5000;
 /** @type {(state: State, problem?: Trouble) => void} */
 const showState = (state, problem) => status.show(state, problem);
-const picture = new Picture();
-const explore = new Explore();
-const inside = new Inside();
-const check = new Check();
-const matrix = new Matrix();
-const diagnostics = new Diagnostics();
-const exposure = new Exposure();
-const reach = new Reach();
-const whatIf = new WhatIf();
 /** @type {Model | null} */
 let model = null;
 /** The engine, also where the page shows only one project: checks go from any container to any other. @type {Model | null} */
@@ -57,8 +39,8 @@ let others = NO_OTHERS;
 /** @type {Thing | null} */
 let chosen = null;
 
-/** What the page's address says, until the first graph came. */
-const start = { tab: linked("tab"), view: linked("view"), thing: linked("thing") };
+/** What the page's address says, before the parts write into it. */
+let start = place();
 const projects = byId("project", HTMLSelectElement);
 const panels = tabs(byId("panel-tabs"), (id) => {
   if (!live) return;
@@ -71,6 +53,10 @@ const views = tabs(byId("view-tabs"), (id) => {
   if (id === "view-exposure" && live) exposure.open();
   if (id === "view-reach") reach.open();
 });
+
+function place() {
+  return { tab: linked("tab"), view: linked("view"), thing: linked("thing") };
+}
 
 /**
  * @param {Graph} found
@@ -118,6 +104,7 @@ function offer() {
   exposure.update(model, projects.value);
   reach.update(whole);
   whatIf.update(whole);
+  askLine.update(whole);
 }
 
 /** @param {typeof NO_OTHERS} found */
@@ -143,12 +130,12 @@ function choose(thing) {
   inside.show(thing, model);
 }
 
-/** @param {Aim} ends */
-function aim(ends) {
-  check.aim(ends);
-  panels.show("panel-check");
-}
-
+trail.on("return", () => {
+  start = place();
+  if (!start.thing && chosen) choose(null);
+  if (model) follow(model);
+});
+askLine.on("choose", (thing) => visit(thing));
 picture.on("choose", choose);
 /** @param {Thing} thing chosen by its name, in a list or in a sentence */
 function visit(thing) {
@@ -160,37 +147,7 @@ function visit(thing) {
 explore.on("choose", visit);
 naming.on("choose", visit);
 explore.on("filter", (keep) => picture.filter(keep));
-inside.on("check", aim);
-check.on("journey", (journey) => picture.journey(journey));
-planning.on("change", (changes) => picture.plan(changes));
-matrix.on("check", (ends) => {
-  aim(ends);
-  check.run();
-});
-inside.on("exposure", (name) => {
-  exposure.choose(name);
-  views.show("view-exposure");
-  byId("tab-exposure").focus();
-});
-inside.on("reach", (wanted) => {
-  reach.choose(wanted);
-  views.show("view-reach");
-  byId("tab-reach").focus();
-});
-inside.on("changed", () => live?.refresh());
-check.on("changed", () => live?.refresh());
-inside.on("plan", (changes) => {
-  whatIf.plan(changes);
-  panels.show("panel-what-if");
-  byId("tab-what-if").focus();
-});
-inside.on("upgrade", () => {
-  panels.show("panel-diagnostics");
-  byId("upgrade-form").querySelector("input")?.focus();
-});
-whatIf.on("changed", () => live?.refresh());
-reach.on("changed", () => live?.refresh());
-diagnostics.on("changed", () => live?.refresh());
+connect({ panels, views, refresh: () => live?.refresh() });
 
 /** Ask for the token if this tab has none, and start. A token that the service refuses is asked for again. */
 async function enter() {

@@ -57,13 +57,14 @@ export function follow(fields) {
 /**
  * Write the form into the page's address.
  * @param {Fields} fields
+ * @param {boolean} step whether it is a step of the browser's history
  */
-export function write({ from, to, kind, text, protocol, port, path, trace }) {
+export function write({ from, to, kind, text, protocol, port, path, trace }, step) {
   const where = { container: `:${to.value}`, name: `:${text.value}`, address: `:${text.value}`, host: "" }[kind.value] ?? "";
   relink({
     from: from.value === HOST_NAME ? HOST : from.value, to: kind.value + where, protocol: protocol.value,
     port: WITH_PORT.has(protocol.value) ? port.value : "",
     path: protocol.value === "http" && path.value !== "/" ? path.value : "",
     trace: trace.checked ? "true" : "",
-  });
+  }, step);
 }
