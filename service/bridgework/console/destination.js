@@ -1,6 +1,5 @@
 /**
- * A destination as people write it: `db`, `db:5432`, `[fd00::2]:80`, `http://api:8080/health`. The command line takes
- * the same.
+ * A destination as people write it: `db`, `db:5432`, `[fd00::2]:80`, or a URL. The command line takes the same.
  *
  * @typedef {{name: string, port: string, path: string, protocol: string}} Destination empty where the text does not say it
  */

@@ -52,7 +52,7 @@ function addressFor(container, source) {
 }
 
 /**
- * Take a port and a path out of a name: `api:8080`, `http://api:8080/x`.
+ * Take a port and a path out of a name: `api:8080`, or a URL.
  * @param {HTMLInputElement} field
  * @param {Fields} fields
  */
