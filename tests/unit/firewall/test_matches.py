@@ -100,6 +100,7 @@ MATCHES = [
     ("-i br-a -o br-b", {TCP}, set()),
     ("-o br-a", set(), {TCP}),
     ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN", {TCP}, {UDP}),
+    ("-m tcp --tcp-flags FIN,SYN,RST,ACK SYN", {TCP}, {UDP, PING}),
     ("-m policy --dir in --pol none", {TCP}, set()),
     ("-m policy --dir in --pol ipsec", set(), {TCP}),
 ]
