@@ -60,6 +60,7 @@ class _Session:
         # One connection for each thread of the worker, and two for work outside of requests.
         self.client = LazyClient(SdkClient, address, api_version, timeout_s, pool_size=threads + 2)
         self.facts: EngineFacts | None = None
+        self.facts_generation = -1
         self.is_elsewhere: bool | None = None
 
 
@@ -125,12 +126,15 @@ class DockerEngine(Commands):
     def facts(self) -> EngineFacts:
         """See ``Engine``."""
         session = self._session()
+        # An engine that was started again may have other settings, or be another release.
+        generation = session.source.generation
         # Two threads may read the facts at the same time; both read the same.
-        if session.facts is None:
+        if session.facts is None or session.facts_generation not in {-1, generation}:
             info, version = self._get(f"{session.prefix}/info"), self._get("/version")
             with expected_shape("GET /info"):
                 # Without an id the answer is not that of an engine; the other fields may be missing.
                 session.facts = read_facts({**info, "ID": info["ID"]}, version)
+        session.facts_generation = generation
         return session.facts
 
     def network_endpoint_ids(self, network_id: str) -> Mapping[str, str]:

@@ -92,6 +92,11 @@ class SnapshotSource:
         finally:
             self._lock.release()
 
+    @property
+    def generation(self) -> int:
+        """The number of the connection over which the engine was last read as a whole; -1 before that."""
+        return self._generation
+
     def engine_pid(self) -> int | None:
         """Return the engine's process, by the connection of the last proof; ``None`` when it cannot be known."""
         return self._connection.peer_pid()

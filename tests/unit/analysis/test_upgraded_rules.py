@@ -149,7 +149,9 @@ def test_with_nftables_the_rules_of_docker_user_are_not_used(before, version):
     assert with_them[0][2] == "-A FORWARD -j DOCKER-USER"
 
 
-@pytest.mark.parametrize(("rules", "policy"), [([], "ACCEPT"), ([UFW], "DROP")])
+@pytest.mark.parametrize(
+    ("rules", "policy"), [([], "ACCEPT"), ([UFW], "DROP"), (["-A FORWARD -j ts-forward"], "ACCEPT")]
+)
 def test_with_nftables_the_policy_of_forward_stays_where_another_program_has_set_it(rules, policy):
     state = with_rules(Recorded(IPTABLES[0]).state(), 4, "DROP", FORWARD=rules)
     _, found = upgrade(IPTABLES[0], wanted_of(NATIVE), state)

@@ -10,6 +10,7 @@ import pytest
 
 from bridgework.engine.client import EngineAddress
 from bridgework.engine.docker_engine import DockerEngine
+from bridgework.engine.snapshot_source import SnapshotSource
 from bridgework.model.errors import NotSupported
 from bridgework.runners.auto_runner import AutoRunner
 from bridgework.runners.namespace_runner import NamespaceRunner
@@ -91,3 +92,13 @@ def test_an_answer_that_is_not_understood_is_asked_for_again(engine_that_says):
     assert engine.pid() == os.getpid()
     server.answers["/info"] = ["strange"]
     assert engine.pid() == os.getpid()
+
+
+def test_an_engine_that_was_started_again_is_asked_for_its_settings_again(engine_that_says, monkeypatch):
+    engine, server = engine_that_says({"ID": "x", "Name": "before"})
+    assert engine.facts().name == "before"
+    monkeypatch.setattr(SnapshotSource, "generation", 1)
+    server.answers["/info"] = {"ID": "x", "Name": "after"}
+    assert engine.facts().name == "before", "the first connection tells nothing new"
+    monkeypatch.setattr(SnapshotSource, "generation", 2)
+    assert engine.facts().name == "after"

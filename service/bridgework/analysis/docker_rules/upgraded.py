@@ -23,6 +23,8 @@ from bridgework.model.observations import DockerRules, FirewallChain, FirewallRu
 AsTarget = Callable[[Engine], Engine]
 """Returns the engine's settings as the target has them."""
 _FORWARD = ("filter", "FORWARD")
+_SETS_POLICY = {"ufw", "firewalld"}
+"""The other programs that set the policy of FORWARD. Tailscale, fail2ban and Kubernetes only add rules."""
 _DOCKERS = {(family, NATIVE_TABLE) for family in FAMILY.values()}
 
 
@@ -115,9 +117,9 @@ def _forward_policy(policy: str | None, rules: tuple[Printed, ...], after: Writt
 
 
 def _has_owner(rules: tuple[Printed, ...]) -> bool:
-    """Whether the chain calls chains of another program, such as ufw, which then has set its policy."""
+    """Whether the chain calls chains of a program that sets its policy."""
     called = (text.rpartition(" -j ")[2] for *_, text in rules)
-    return any(chain.startswith(prefix) for chain in called for prefix, _ in OWNERS)
+    return any(chain.startswith(prefix) for chain in called for prefix, owner in OWNERS if owner in _SETS_POLICY)
 
 
 def _is_dockers(line: str) -> bool:
