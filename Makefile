@@ -37,10 +37,10 @@ test-all: dev test-packages ## Run the tests that are slow for a reason; PARTS="
 
 # The packages that only compute, and the folders of their unit tests.
 PURE := analysis diagnosis explanations firewall ipam model plans policy topology
-unit-coverage: dev ## Fail when the unit tests reach less than 97 % of the branches of the packages that only compute
+unit-coverage: dev ## Fail when the unit tests reach less than 98 % of the branches of the packages that only compute
 	@HYPOTHESIS_PROFILE=repeatable $(PYTHON) -m pytest -q -n logical $(PURE:%=tests/unit/%) tests/unit/use_cases tests/unit/http/test_walk.py \
 	  $(PURE:%=--cov=bridgework.%) --cov-branch --cov-report=term:skip-covered --cov-report=json:build/pure-coverage.json
-	@$(PYTHON) -m tools.branches build/pure-coverage.json 97
+	@$(PYTHON) -m tools.branches build/pure-coverage.json 98
 
 coverage: COVERAGE := --cov --cov-report=term:skip-covered --cov-fail-under=90
 coverage: test ## Run `make test`, and fail when it reaches less than 90 % of the service's lines and branches

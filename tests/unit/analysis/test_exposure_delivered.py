@@ -21,6 +21,7 @@ from bridgework.analysis.exposure.reasons import (
     RULE_UNKNOWN,
 )
 from bridgework.analysis.frames import Device, drop_on_the_way, incoming, outgoing, switched
+from bridgework.analysis.rules.delivery import delivery_to
 from bridgework.firewall.ruleset import Packet
 from bridgework.model.checks import Verdict
 from bridgework.model.observations import FirewallChain, FirewallRules, ListeningSocket
@@ -208,3 +209,7 @@ def test_a_switched_packet_passes_the_bridge_in_both_directions_and_never_the_ho
 def test_a_rule_counts_at_its_hook_of_its_device(rules, expected):
     drop = drop_on_the_way(rules, incoming(PLAIN, SENT))
     assert (drop.text if drop is not None else None) == expected
+
+
+def test_what_is_no_address_of_a_container_has_no_delivery():
+    assert delivery_to(EngineState(HERE, observed()), "no address") is None

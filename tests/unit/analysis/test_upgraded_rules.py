@@ -196,3 +196,12 @@ def test_rules_that_were_not_read_are_not_known_after_the_upgrade():
     state = Recorded(IPTABLES[0]).state()
     unread = EngineState(state.snapshot, replace(state.observations, firewall=None))
     assert upgrade(IPTABLES[0], UpgradeEngine("28.5"), unread)[1].rules is None
+
+
+def test_chains_of_a_version_that_were_not_read_are_not_known_either():
+    state = Recorded(IPTABLES[0]).state()
+    firewall = replace(state.observations.firewall, ipv6_chains=None)
+    state = EngineState(state.snapshot, replace(state.observations, firewall=firewall))
+    _, found = upgrade(IPTABLES[0], UpgradeEngine("28.5"), state)
+    assert found.rules.ipv6_chains is None
+    assert found.rules.chains
