@@ -667,6 +667,7 @@ def test_a_veth_that_left_its_bridge_comes_back_with_the_endpoint(api, raw):
     works(check(api, "web", {"name": "store"}))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pair")
 @proves("mtu-mismatch")
 @remedied("mtu-mismatch")
@@ -904,6 +905,7 @@ def test_a_default_route_that_does_not_lead_out(shaky, host):
         assert leaves(shaky, "web")["verdict"] == "reachable"
 
 
+@pytest.mark.slow
 @proves("wrong-default-gateway")
 @remedied("wrong-default-gateway")
 def test_a_default_route_to_an_address_that_no_interface_holds(shaky, host):
@@ -1007,6 +1009,7 @@ def test_a_bridge_that_no_network_owns(shaky, host):
     assert "orphan-bridge" not in codes(of_engine(shaky))
 
 
+@pytest.mark.slow
 @proves("subnet-overlaps-host-route")
 @remedied("subnet-overlaps-host-route")
 def test_a_route_of_the_host_inside_a_network(shaky, host):
