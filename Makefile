@@ -26,9 +26,9 @@ unit: dev ## Run the tests that need neither root nor an engine
 
 test: dev test-packages ## Run the unit tests and, as root, the tests of the main paths on engines that they start themselves
 ifdef ARGS
-	@$(PYTHON) -m pytest -m "not slow" $(ARGS)
+	@$(PYTHON) -m pytest -m "not slow and not wide" $(ARGS)
 else
-	@SPEC_COVERAGE=1 $(PYTHON) -m pytest -m "not slow" -n $(PROCESSES) $(IN_PARALLEL) $(COVERAGE) tests/engine tests/unit
+	@SPEC_COVERAGE=1 $(PYTHON) -m pytest -m "not slow and not wide" -n $(PROCESSES) $(IN_PARALLEL) $(COVERAGE) tests/engine tests/unit
 	@printf '\nNot run, each by `make test-all PARTS=...`, or all by `make test-all`:\n' && scripts/test-all --list
 endif
 

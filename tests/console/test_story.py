@@ -323,7 +323,9 @@ def test_the_path_breaks_at_the_hop_that_stops_the_packet_and_is_green_nowhere_b
 def test_where_the_wire_contradicts_the_prediction_no_hop_is_called_passed(console, engine):
     """A rule of the family netdev inside the destination with a match that is not followed."""
     pid = Raw(engine).get("/containers/tomcat82/json")["State"]["Pid"]
-    drop = "table netdev t { chain c { type filter hook ingress device eth0 priority 0; numgen inc mod 4 >= 0 drop; }; }"
+    drop = (
+        "table netdev t { chain c { type filter hook ingress device eth0 priority 0; numgen inc mod 4 >= 0 drop; }; }"
+    )
     subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "nft", drop], check=True)
     console.open()
     stops = asked(console, "tomcat81", "tomcat82")

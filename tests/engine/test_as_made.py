@@ -11,7 +11,7 @@ from bridgework.use_cases.connectivity.namespaces import QUICK
 from tests.support.api import run
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 IPV6 = {"ipv6_enabled": True, "ipam": {"pools": [{"subnet": "10.91.0.0/24"}, {"subnet": "fd91::/64"}]}}
 NETWORKS = {

@@ -20,7 +20,7 @@ from tests.support.raw_engine import Raw
 from tests.support.remedies import follow
 from tests.support.service import Service
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 PAGES = ["sh", "-c", "httpd -p 80; exec sleep 3600"]
 ISOLATED = {"ip6tables": True, "experimental": True}
@@ -39,7 +39,7 @@ PAIRS = [
 ]
 
 
-@pytest.fixture(scope="module", params=[OPEN, ISOLATED], ids=["open", "isolated"])
+@pytest.fixture(scope="module", params=[OPEN, pytest.param(ISOLATED, marks=pytest.mark.slow)], ids=["open", "isolated"])
 def lab(request, tokens_file):
     with engine_with(request.param, tokens_file) as (api, made):
         for name, subnet in NETWORKS.items():
@@ -152,6 +152,7 @@ def test_a_matrix_counts_the_pairs_whose_addresses_it_does_not_list(lab, monkeyp
     assert len(matrix["addresses"]) == min(open_pairs, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", [{"protocol": "icmp"}, {"protocol": "tcp", "port": 80}], ids=["icmp", "tcp"])
 def test_a_matrix_a_query_and_an_assertion_say_what_the_check_says(lab, protocol):
     lab.raw.settle()

@@ -244,7 +244,7 @@ def healed(here, code, severity, *words, **proof):
     assert of_rules(here) == []
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("port-rule-missing")
 @remedied("port-rule-missing")
 def test_a_port_without_its_translation_or_without_its_acceptance(published):
@@ -407,7 +407,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("stale-flow")
 @pytest.mark.skipif(not shutil.which("conntrack"), reason="needs the program conntrack")
 @remedied("stale-flow")
@@ -650,7 +650,7 @@ def test_a_rule_against_connection_tracking_is_removed_and_dockers_protection_st
     assert dump(published) == before
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @pytest.mark.skipif(RELEASE >= 27, reason="from Docker 27 on the engine writes IPv6 rules, which accept answers")
 @proves("user-firewall-drop")
 @remedied("user-firewall-drop")

@@ -12,7 +12,7 @@ from bridgework.analysis import case
 from tests.support.api import check, run
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 PORT = 18089

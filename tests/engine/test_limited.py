@@ -8,7 +8,7 @@ from bridgework.probes.kernel import firewall, namespace_files
 from tests.support.api import run
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 PORT = {"protocol": "tcp", "port": 8080}
 WAIT = {"timeout_ms": 2000}

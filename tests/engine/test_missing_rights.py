@@ -10,7 +10,7 @@ from tests.support.api import run
 from tests.support.raw_engine import Raw
 from tests.support.service import Service
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 RIGHTS = ("net_admin", "net_raw", "sys_ptrace", "sys_admin")
 PORT = {"protocol": "tcp", "port": 8080}

@@ -12,7 +12,7 @@ from tests.support.foreign_rules import CLOSED_INPUT, rules
 from tests.support.neighbour import HOST_ADDRESS, neighbour_of
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 EXPOSED = {
     "exposed-past-host-firewall",

@@ -8,7 +8,7 @@ from tests.support.api import run
 from tests.support.raw_engine import Raw
 from tests.support.remedies import follow, protecting_rules
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 BETWEEN = {"between": ("web", "db")}
 

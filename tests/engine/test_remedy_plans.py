@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.api import check, container, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 CHECKS = {"protocol": "tcp", "port": 8080}

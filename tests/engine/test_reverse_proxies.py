@@ -7,7 +7,7 @@ from tests.support.proves import proves, remedied
 from tests.support.raw_engine import Raw
 from tests.support.remedies import follow
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 
 @pytest.fixture

@@ -371,7 +371,7 @@ def test_on_the_default_bridge_names_mean_nothing_until_both_have_a_network(api,
     broken(check(api, "tomcat81", {"name": "bystander"}))
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("name-not-on-shared-network")
 @remedied("name-not-on-shared-network")
 def test_a_name_of_another_network_is_unknown_until_they_share_one(api, raw):
@@ -467,7 +467,7 @@ def test_two_networks_are_apart_until_the_two_share_one(api, raw):
     works(check(api, "db", "web"))
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("internal-no-egress", "internal-no-publish")
 @remedied("internal-no-egress", "internal-no-publish")
 def test_what_is_on_internal_networks_only_neither_leaves_nor_publishes(api, raw):
@@ -580,7 +580,7 @@ def test_a_check_right_after_the_first_container_of_a_network_waits_for_its_addr
     assert answer["predicted"]["verdict"] == "reachable"
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("inter-container-off")
 @remedied("inter-container-off")
 def test_a_network_that_keeps_its_own_apart(api, raw):
@@ -593,7 +593,7 @@ def test_a_network_that_keeps_its_own_apart(api, raw):
     broken(check(api, "web", "other", **QUICK))
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("macvlan-host-filtered", "vlan-mode-private")
 @remedied("macvlan-host-filtered", "vlan-mode-private")
 def test_a_macvlan_and_its_own_host_do_not_talk(api, raw):
@@ -612,7 +612,7 @@ def test_a_macvlan_and_its_own_host_do_not_talk(api, raw):
         works(check(api, "web", "db"))
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("reply-path-lost")
 @remedied("reply-path-lost")
 def test_an_answer_that_has_no_way_back(api, api_version, raw):
@@ -667,7 +667,7 @@ def test_a_veth_that_left_its_bridge_comes_back_with_the_endpoint(api, raw):
     works(check(api, "web", {"name": "store"}))
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @pytest.mark.usefixtures("pair")
 @proves("mtu-mismatch")
 @remedied("mtu-mismatch")
@@ -774,7 +774,7 @@ def test_an_endpoint_without_a_container_and_a_network_without_endpoints(api, ra
     assert api.call("GET", "/v1/networks/busy", status=404)["code"] == "network-not-found"
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("pool-exhausted", "pool-nearly-full")
 @remedied("pool-exhausted")
 def test_a_small_pool_that_runs_out(api, raw):
@@ -871,7 +871,7 @@ def test_an_address_that_the_host_itself_has_no_route_to(shaky, host):
     assert "host-no-route" not in codes(found)
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("masquerade-off")
 @remedied("masquerade-off")
 def test_a_network_whose_addresses_nobody_outside_knows(shaky, host):
@@ -905,7 +905,7 @@ def test_a_default_route_that_does_not_lead_out(shaky, host):
         assert leaves(shaky, "web")["verdict"] == "reachable"
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("wrong-default-gateway")
 @remedied("wrong-default-gateway")
 def test_a_default_route_to_an_address_that_no_interface_holds(shaky, host):
@@ -1009,7 +1009,7 @@ def test_a_bridge_that_no_network_owns(shaky, host):
     assert "orphan-bridge" not in codes(of_engine(shaky))
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("subnet-overlaps-host-route")
 @remedied("subnet-overlaps-host-route")
 def test_a_route_of_the_host_inside_a_network(shaky, host):
@@ -1045,7 +1045,7 @@ def test_an_engine_without_a_subnet_left(shaky, host):
     network(shaky, "one-more")
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 @proves("firewall-rules-missing")
 @remedied("firewall-rules-missing")
 def test_a_firewall_that_was_flushed(shaky, host, frail):

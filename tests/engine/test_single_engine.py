@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.api import check, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 SERVICE = Path(__file__).resolve().parent.parent.parent / "service"
 PROGRAM = """

@@ -9,7 +9,7 @@ from tests.support.api import Client, check, codes, run
 from tests.support.proves import proves
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 NETWORK = "lab"
 RIGHTS = "the role operator"

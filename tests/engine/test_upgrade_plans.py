@@ -6,7 +6,7 @@ from tests.support.api import container
 from tests.support.foreign_rules import rules
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 NFTABLES = {"upgrade_engine": {"version": "29.7", "firewall_backend": "nftables"}}
 

@@ -13,7 +13,7 @@ import pytest
 from tests.support.api import check, run
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 HTTPD = ["httpd", "-f", "-p", "8080"]
 PORT, WAIT_MS = 8080, 700

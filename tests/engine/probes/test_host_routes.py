@@ -107,7 +107,7 @@ def test_a_rule_has_the_text_that_ip_prints(process, routes, text):
     assert routes.answers([]) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.wide
 def test_random_rules_decide_as_the_kernel_decides(process, routes):
     """The rule that an answer names is the one without which the kernel would decide otherwise."""
     dice = random.Random(7)

@@ -9,7 +9,7 @@ from bridgework.model.probe_port import SweepPlan, SweepSource, SweepTarget
 from bridgework.probes.kernel.setns import run_inside
 from bridgework.probes.kinds import echo, raw_icmp
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 TIMEOUT_MS = 2000
 """An answer must come in this time, however busy the machine is: with 300 ms one was missing once."""

@@ -13,7 +13,7 @@ from bridgework.probes.routes import tables
 from bridgework.probes.routes.lookup import Asked, route_to
 from tests.engine.probes.test_host_routes import BRIDGE, RULES, inside, process, routes, there
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 __all__ = ["process", "routes"]
 

@@ -17,7 +17,7 @@ from tests.engine.safety.hostile import ADDRESSES, Hostile
 from tests.support.service import ROOT, Service, assert_problem, parsed
 from tools.engine import ask
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 ID = "[0-9a-f]{64}"
 KNOWN_CALLS = re.compile(
@@ -115,6 +115,7 @@ def untouched(thing):
     return {key: thing[key] for key in ("Id", "Name", "Labels", "Options", "Containers")}
 
 
+@pytest.mark.slow
 def test_a_thousand_hostile_requests(service, recorded, foreign):
     run_hostile(service, recorded, foreign, 1_000, seed=1)
 

@@ -15,7 +15,7 @@ from bridgework.probes.kernel.setns import run_inside
 from tests.support.api import run
 from tests.support.raw_engine import Raw
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 PATH = "/v1/connectivity/checks"
 FORMS = ("application/json", "text/plain", "application/x-pcapng")
