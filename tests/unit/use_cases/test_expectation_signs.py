@@ -31,3 +31,10 @@ def test_another_container_that_joins_the_network_is_no_cause():
 
 def test_what_happens_to_a_network_is_about_the_network():
     assert SHOP.id in event("network", "destroy", SHOP, network=SHOP).ids
+
+
+def test_a_container_that_leaves_the_network_takes_its_names_with_it():
+    leave = event("network", "disconnect", SHOP, network=SHOP, container=OTHER)
+    unknown = {**STOPPED, "code": "name-not-on-shared-network", "message": "No container has the name other."}
+    seen = Seen(Verdict.UNREACHABLE, [unknown], "It is closed.", ends=frozenset({WEB.id, SHOP.id}))
+    assert cause_of(None, seen, [leave]).event == leave

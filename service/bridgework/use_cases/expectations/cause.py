@@ -115,9 +115,10 @@ def _key(finding: Json) -> tuple[str, str, str]:
 def _event_of(finding: Json, signs: Sequence[SignOfChange], ends: frozenset[str]) -> SignOfChange | None:
     related = ends | {finding["component"]["id"]}
     text = f"{finding['message']} {finding['evidence']}"
-    for kind in _KINDS_OF.get(_SUBJECT_OF.get(finding["code"], ""), ()):
+    subject = _SUBJECT_OF.get(finding["code"], "")
+    for kind in _KINDS_OF.get(subject, ()):
         if kind == "engine":
-            event = _of_ends(signs, related)
+            event = _of_ends(signs, related) or (_of_members(signs, related) if subject == "names" else None)
         else:
             event = _event((kind,), signs, lambda sign: any(name and name in text for name in sign.ids))
         if event is not None:
@@ -127,6 +128,12 @@ def _event_of(finding: Json, signs: Sequence[SignOfChange], ends: frozenset[str]
 
 def _of_ends(signs: Iterable[SignOfChange], related: frozenset[str]) -> SignOfChange | None:
     """Return the newest event of the engine about one of these things."""
+    fitting = [sign for sign in signs if sign.kind == "engine" and related.intersection(sign.ids[:1])]
+    return fitting[-1] if fitting else None
+
+
+def _of_members(signs: Iterable[SignOfChange], related: frozenset[str]) -> SignOfChange | None:
+    """Return the newest event of another container that joined or left one of these networks, as names come and go."""
     fitting = [sign for sign in signs if sign.kind == "engine" and related.intersection(sign.ids)]
     return fitting[-1] if fitting else None
 

@@ -135,11 +135,11 @@ def _difference(before: str, state: str) -> str:
 def _of_engine(item: Change | Gap) -> SignOfChange:
     if isinstance(item, Gap):
         return SignOfChange("engine", now(), f"Events of the engine may be missing: {item.reason}.")
-    # A container that joins or leaves a network is no event of the others in that network.
-    about = item.container or item.network
+    # The thing that it is about comes first: a container that joins or leaves a network, else the network.
+    about = [one for one in (item.container, item.network) if one is not None]
     to = f" {item.container.name}" if item.network is not None and item.container is not None else ""
     code = f" (exit code {item.exit_code})" if item.exit_code is not None else ""
-    ids = (about.id if about is not None else item.id, item.name)
+    ids = (*([one.id for one in about] or [item.id]), item.name)
     return SignOfChange("engine", item.time, f"Docker: {item.type} {item.action} {item.name}{to}{code}.", ids)
 
 
