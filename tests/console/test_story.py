@@ -148,7 +148,7 @@ def test_a_container_is_seen_from_inside(console):
     inside.get_by_text("no server here knows containers by name").wait_for()
     console.accessible()
     page.locator(".thing", has_text="simon_network").click()
-    inside.get_by_role("cell", name="tomcat83").wait_for()
+    inside.get_by_role("cell", name="tomcat83", exact=True).wait_for()
     page.locator(".thing.host").click()
     inside.get_by_role("cell", name="docker0").first.wait_for()
     console.accessible()
