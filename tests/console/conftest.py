@@ -72,8 +72,9 @@ class Console:
         if not request.url.startswith(f"{self.service}/"):
             self.complaints.append(f"asked elsewhere: {request.url}")
 
-    def open(self, name="admin"):
-        self.page.goto(f"{self.service}/console")
+    def open(self, name="admin", link=""):
+        """Open the page with a token, and with what a link holds."""
+        self.page.goto(f"{self.service}/console{link and f'#{link}'}")
         self.enter(f"token-of-{name}")
         self.page.locator("#summary:not(:empty)").wait_for()
         return self.page

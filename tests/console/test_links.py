@@ -60,13 +60,6 @@ def pair(console):
     return console
 
 
-def opened(console, link):
-    console.page.goto(f"{console.service}/console#{link}")
-    console.enter("token-of-operator")
-    console.page.locator("#summary:not(:empty)").wait_for()
-    return console.page
-
-
 def copied(console, form):
     console.button(f"Copy as {form}").click()
     console.page.locator(".copy", has_text="Copied.").wait_for()
@@ -82,7 +75,7 @@ def names_of(body):
 
 @pytest.mark.parametrize(("link", "command"), QUESTIONS)
 def test_a_link_fills_in_the_question_and_what_is_copied_asks_the_same(pair, link, command):
-    page = opened(pair, link)
+    page = pair.open("operator", link)
     assert page.locator("#outcome").inner_text() == ""
     with page.expect_request(CHECKS) as asked:
         pair.button("Check").click()
@@ -132,7 +125,7 @@ def test_a_reload_keeps_the_question_the_tabs_the_filter_and_what_is_chosen(pair
 
 def test_a_plan_says_what_a_remedy_would_change_and_draws_it(pair):
     pair.refusals_expected = True  # the container db is on the page only
-    page = opened(pair, "from=web&to=container:db&protocol=icmp")
+    page = pair.open("operator", "from=web&to=container:db&protocol=icmp")
     pair.button("Check").click()
     ends = {
         "source": {"kind": "container", "id": stubs.container(0, "web")["id"], "name": "web"},
@@ -200,7 +193,7 @@ def test_one_project_is_shown_alone_and_checks_still_go_everywhere(console):
     console.page.route(
         "**/v1/connectivity/matrix", lambda route: route.fulfill(body="", content_type="application/x-ndjson")
     )
-    page = opened(console, "project=shop&tab=explore")
+    page = console.open("operator", "project=shop&tab=explore")
     assert page.locator("#summary").inner_text() == "1 network · 2 containers, 2 running"
     assert page.locator(".thing.container .thing-name").all_inner_texts() == ["proxy", "shop-web"]
     assert page.locator("#targets option").count() == 3
@@ -216,7 +209,7 @@ def test_one_project_is_shown_alone_and_checks_still_go_everywhere(console):
 
 
 def test_a_matrix_lists_the_addresses_of_pairs_whose_addresses_differ(pair):
-    page = opened(pair, "")
+    page = pair.open("operator", "")
     web, db = ({"id": stubs.container(at, name)["id"], "name": name} for at, name in enumerate(("web", "db")))
     tried = [
         {"address": "10.6.0.2", "ip_version": 4, "network": {"id": "1", "name": "shop"}, "predicted": "unreachable",
@@ -250,7 +243,7 @@ def test_a_matrix_lists_the_addresses_of_pairs_whose_addresses_differ(pair):
 
 
 def test_a_name_that_no_container_has_is_told_before_anything_is_sent(pair):
-    page = opened(pair, "from=web&to=container:gone&protocol=icmp")
+    page = pair.open("operator", "from=web&to=container:gone&protocol=icmp")
     page.on("request", lambda request: pair.complaints.append("sent") if "checks" in request.url else None)
     pair.button("Check").click()
     to = page.locator("#check-form [name=to]")
@@ -258,7 +251,7 @@ def test_a_name_that_no_container_has_is_told_before_anything_is_sent(pair):
 
 
 def test_a_remedy_that_compose_would_undo_says_so_and_its_question_is_asked_again(pair):
-    page = opened(pair, "from=web&to=container:db&protocol=icmp")
+    page = pair.open("operator", "from=web&to=container:db&protocol=icmp")
     pair.button("Check").click()
     note = page.locator(".answer .compose")
     assert "Compose would undo this. The next docker compose up of the project shop" in note.inner_text()
@@ -291,7 +284,7 @@ def test_each_address_is_shown_with_its_prediction_and_its_measurement(pair):
     for one in addresses:
         one["network"] = one["network"] and {"id": "1" * 64, "name": one["network"]}
     pair.page.route(CHECKS, lambda route: route.fulfill(json={**FIXED, "addresses": addresses}))
-    page = opened(pair, QUESTIONS[0][0])
+    page = pair.open("operator", QUESTIONS[0][0])
     pair.button("Check").click()
     rows = page.locator("table.addresses tbody tr")
     rows.first.wait_for()

@@ -27,13 +27,6 @@ def shop(engine, api):
         yield api
 
 
-def opened(console, link):
-    console.page.goto(f"{console.service}/console#{link}")
-    console.enter("token-of-viewer")
-    console.page.locator("#summary:not(:empty)").wait_for()
-    return console.page
-
-
 def card(page, place):
     return page.locator(f".reach[data-place='{place}']")
 
@@ -41,7 +34,7 @@ def card(page, place):
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("console", ["light", "dark"], indirect=True)
 def test_every_source_is_told_by_project_and_network_with_what_stops_it(console, tmp_path, request):
-    page = opened(console, "view=reach&reach-of=db&reach-port=8080")
+    page = console.open("viewer", "view=reach&reach-of=db&reach-port=8080")
     page.locator(".reach").first.wait_for(timeout=20_000)
     assert page.locator(".reach h3").all_inner_texts() == ["shop", "No project", "The host", "Outside: the LAN"]
     status = page.locator("#reach > [role=status]").inner_text()
@@ -67,7 +60,7 @@ def test_every_source_is_told_by_project_and_network_with_what_stops_it(console,
 
 @pytest.mark.usefixtures("shop")
 def test_the_lan_is_told_with_its_rules_and_closed_ways_can_be_left_out(console):
-    page = opened(console, "view=reach&reach-of=web")
+    page = console.open("viewer", "view=reach&reach-of=web")
     outside = card(page, "Outside: the LAN")
     outside.wait_for(timeout=20_000)
     way = outside.locator(".way.reachable", has_text="18080")
@@ -82,7 +75,7 @@ def test_the_lan_is_told_with_its_rules_and_closed_ways_can_be_left_out(console)
 
 @pytest.mark.usefixtures("shop")
 def test_a_container_leads_to_both_questions_and_the_link_asks_again(console):
-    page = opened(console, "tab=explore&thing=container:web")
+    page = console.open("viewer", "tab=explore&thing=container:web")
     console.button("What can it reach?").click()
     page.locator(".reach").first.wait_for(timeout=20_000)
     status = page.locator("#reach > [role=status]")
@@ -97,7 +90,7 @@ def test_a_container_leads_to_both_questions_and_the_link_asks_again(console):
 
 
 def test_a_name_that_is_no_container_is_not_sent(console):
-    page = opened(console, "view=reach&reach-of=nothing")
+    page = console.open("viewer", "view=reach&reach-of=nothing")
     asked = []
     page.on("request", lambda request: asked.append(request.url) if "queries" in request.url else None)
     console.button("Ask").click()

@@ -20,15 +20,8 @@ def pair(api):
     return api
 
 
-def opened(console, link):
-    console.page.goto(f"{console.service}/console#{link}")
-    console.enter("token-of-admin")
-    console.page.locator("#summary:not(:empty)").wait_for()
-    return console.page
-
-
 def shown(console, thing):
-    page = opened(console, f"tab=explore&thing={thing}")
+    page = console.open("admin", f"tab=explore&thing={thing}")
     page.locator(".questions").wait_for()
     return page
 
@@ -102,5 +95,5 @@ def test_a_viewer_sees_the_plan_and_cannot_apply_it(console):
 
 @pytest.mark.usefixtures("pair")
 def test_a_network_can_be_left_alone_in_a_link_that_is_no_plan(console):
-    page = opened(console, "tab=what-if&plan=nonsense")
+    page = console.open("admin", "tab=what-if&plan=nonsense")
     assert page.locator("#what-if-changes li").count() == 0

@@ -18,36 +18,27 @@ if TYPE_CHECKING:
 _ROUNDS = 3
 """A plan with the calls of a remedy can be refused for another reason, which may have a remedy too."""
 _PLACE = "bridgework.changes"
-_NETWORK = (("delete-network", changes.delete_network),)
-_CONTAINER = (
-    ("stop", changes.stop_container),
-    ("start", changes.start_container),
-    ("restart", changes.restart_container),
-    ("delete-container", changes.delete_container),
+_ONE_NETWORK: dict[str, Any] = {"metavar": "NETWORK", "shell_complete": complete_network}
+_ONE_CONTAINER: dict[str, Any] = {"metavar": "CONTAINER", "shell_complete": complete_container}
+_BOTH: dict[str, Any] = {"metavar": "NETWORK CONTAINER", "nargs": 2}
+_OPTIONS: tuple[tuple[str, Callable[..., PlannedCall], dict[str, Any], str], ...] = (
+    ("delete-network", changes.delete_network, _ONE_NETWORK, "Plan the deletion of a network."),
+    ("stop", changes.stop_container, _ONE_CONTAINER, "Plan the stop of a container."),
+    ("start", changes.start_container, _ONE_CONTAINER, "Plan the start of a container."),
+    ("restart", changes.restart_container, _ONE_CONTAINER, "Plan the restart of a container."),
+    ("delete-container", changes.delete_container, _ONE_CONTAINER, "Plan the deletion of a container."),
+    ("connect", changes.connect, _BOTH, "Plan to connect a container to a network."),
+    ("disconnect", changes.disconnect, _BOTH, "Plan to disconnect a container from a network."),
 )
-_ENDPOINT = (("connect", changes.connect), ("disconnect", changes.disconnect))
-_HELP = {
-    "delete-network": "Plan the deletion of a network.",
-    "stop": "Plan the stop of a container.",
-    "start": "Plan the start of a container.",
-    "restart": "Plan the restart of a container.",
-    "delete-container": "Plan the deletion of a container.",
-    "connect": "Plan to connect a container to a network.",
-    "disconnect": "Plan to disconnect a container from a network.",
-}
 
 
 def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option for each kind of change. `given` returns the changes, in the order of the command line."""
-    for kind, make in reversed(_ENDPOINT):
-        kept = {"nargs": 2, "metavar": "NETWORK CONTAINER"}
-        command = click.option(f"--{kind}", **_option(kind, make), **kept)(command)  # type: ignore[arg-type]
-    for kind, make in reversed(_CONTAINER):
-        kept = {"metavar": "CONTAINER", "shell_complete": complete_container}
-        command = click.option(f"--{kind}", **_option(kind, make), **kept)(command)  # type: ignore[arg-type]
-    for kind, make in _NETWORK:
-        kept = {"metavar": "NETWORK", "shell_complete": complete_network}
-        command = click.option(f"--{kind}", **_option(kind, make), **kept)(command)  # type: ignore[arg-type]
+    for kind, make, takes, text in reversed(_OPTIONS):
+        keep = _keep(make)
+        command = click.option(f"--{kind}", multiple=True, expose_value=False, callback=keep, help=text, **takes)(
+            command
+        )
     return command
 
 
@@ -82,16 +73,15 @@ def tell(refused: list[str]) -> None:
 
 def _remedy(step: PlanStep) -> list[PlannedCall]:
     """Return the changes that resolve a refused one, or none."""
-    remedy = step["problem"].get("remedy") if step["problem"] else None
-    calls: Any = remedy["plan"]["changes"] if remedy and remedy["plan"] else []
-    return calls  # type: ignore[no-any-return]  # a remedy has the calls of the API
+    remedy: Any = step["problem"].get("remedy") if step["problem"] else None
+    return list(remedy["plan"]["changes"]) if remedy and remedy["plan"] else []
 
 
-def _option(kind: str, make: Callable[..., PlannedCall]) -> dict[str, Any]:
-    """Each option keeps its changes in the context: click calls back in the order of the command line."""
+def _keep(make: Callable[..., PlannedCall]) -> Callable[[click.Context, click.Parameter, tuple[Any, ...]], None]:
+    """Return a callback that keeps the changes in the context: click calls back in the order of the command line."""
 
     def keep(context: click.Context, _: click.Parameter, values: tuple[Any, ...]) -> None:
         names = [value if isinstance(value, tuple) else (value,) for value in values]
         context.meta.setdefault(_PLACE, []).extend(make(*name) for name in names)
 
-    return {"multiple": True, "expose_value": False, "callback": keep, "help": _HELP[kind]}
+    return keep

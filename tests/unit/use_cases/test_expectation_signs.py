@@ -38,3 +38,6 @@ def test_a_container_that_leaves_the_network_takes_its_names_with_it():
     unknown = {**STOPPED, "code": "name-not-on-shared-network", "message": "No container has the name other."}
     seen = Seen(Verdict.UNREACHABLE, [unknown], "It is closed.", ends=frozenset({WEB.id, SHOP.id}))
     assert cause_of(None, seen, [leave]).event == leave
+    third = Reference("c" * 64, "third")
+    join = event("network", "connect", SHOP, network=SHOP, container=third)
+    assert cause_of(None, seen, [leave, join]).event is None, "either may have taken the name"

@@ -133,9 +133,9 @@ def _of_ends(signs: Iterable[SignOfChange], related: frozenset[str]) -> SignOfCh
 
 
 def _of_members(signs: Iterable[SignOfChange], related: frozenset[str]) -> SignOfChange | None:
-    """Return the newest event of another container that joined or left one of these networks, as names come and go."""
+    """Return the newest event of the only container that joined or left one of these networks: names go with it."""
     fitting = [sign for sign in signs if sign.kind == "engine" and related.intersection(sign.ids)]
-    return fitting[-1] if fitting else None
+    return fitting[-1] if len({sign.ids[0] for sign in fitting}) == 1 else None
 
 
 def _event(
