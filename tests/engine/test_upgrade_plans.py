@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.api import container
+from tests.support.engine import release
 from tests.support.foreign_rules import rules
 from tests.support.raw_engine import Raw
 
@@ -70,6 +71,12 @@ def test_a_newer_release_is_answered_as_the_newest_known_one_and_says_so(two):
     assert "release-newer-than-known" in [one["code"] for one in plan["limited"]]
     rules_of_27 = two.post("/v1/plans", {"changes": [{"upgrade_engine": {"version": "27.3"}}]})
     assert "rules-of-release-not-known" in [one["code"] for one in rules_of_27["limited"]]
+
+
+def test_a_setting_that_is_null_stays_as_it_is(two):
+    plan = two.post("/v1/plans", {"changes": [{"upgrade_engine": {"allow_direct_routing": None}}]})
+    assert (plan["possible"], plan["difference"]["pairs"]) == (True, [])
+    assert plan["upgrade"]["version"].startswith("{}.{}".format(*release()))
 
 
 @pytest.mark.parametrize(

@@ -101,9 +101,9 @@ class UpgradeEngineSchema(Request):
         **optional("The daemon's `allow-direct-routing`, since Docker 28.2; null leaves it as it is.")
     )
 
-    @validates_schema
-    def _require_one(self, data: dict[str, Any], **_: Any) -> None:
-        if all(value is None for value in data.values()):
+    @validates_schema(pass_original=True)
+    def _require_one(self, _: dict[str, Any], original: Any, **__: Any) -> None:
+        if not original:  # as minProperties says; a plan with nulls alone is about the engine as it is
             raise ValidationError("Name a version or a setting.")
 
 
