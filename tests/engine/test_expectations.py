@@ -5,9 +5,9 @@ import itertools
 import os
 import signal
 import socket
-import subprocess
 import tempfile
 
+import docker
 import pytest
 
 from tests.support.engine import folder_in_memory, in_namespace
@@ -23,14 +23,17 @@ EXPECTED = (
 
 
 class Kept:
-    """A service of two workers with one set of expectations."""
+    """A service of two workers with one set of expectations, and another client of its engine."""
 
-    def __init__(self, service, engine):
-        self.service, self.engine = service, engine
+    def __init__(self, service, engine, client):
+        self.service, self.engine, self.client = service, engine, client
         self.seen = set()
 
-    def docker(self, *words):
-        subprocess.run(["docker", "-H", self.engine.docker_host, *words], check=True, capture_output=True)
+    def network(self, name):
+        return self.client.networks.get(name)
+
+    def container(self, name):
+        return self.client.containers.get(name)
 
     def host(self, *words):
         in_namespace(self.engine, *words)
@@ -68,8 +71,12 @@ def kept(engine, tokens_file, tmp_path_factory):
     # In memory: other tests may keep the disk busy for seconds.
     state = tempfile.TemporaryDirectory(prefix="bridgework-tests-", dir=folder_in_memory())
     settings = {"state_dir": state.name, "workers": 2}
-    with state, Service(engine.docker_host, folder, tokens_file, settings) as service:
-        kept = Kept(service, engine)
+    with (
+        state,
+        Service(engine.docker_host, folder, tokens_file, settings) as service,
+        contextlib.closing(docker.DockerClient(base_url=engine.docker_host)) as client,
+    ):
+        kept = Kept(service, engine, client)
         try:
             for network in (NETWORK, "other"):
                 kept.ask("POST", "/v1/networks", {"name": network})
@@ -103,29 +110,29 @@ def told(change, code, kind, *words):
 
 
 def test_a_container_that_leaves_its_network(kept):
-    kept.docker("network", "disconnect", NETWORK, "db")
+    kept.network(NETWORK).disconnect("db")
     broken = kept.until_changed(web_reaches_db="violated", web_finds_db="violated")
     told(broken["web reaches db"], "network-mode-none", "engine", "disconnect", NETWORK, "db")
     assert broken["web reaches db"]["findings"][0]["remedy"] is not None
-    kept.docker("network", "connect", NETWORK, "db")
+    kept.network(NETWORK).connect("db")
     whole = kept.until_changed(web_reaches_db="met", web_finds_db="met")
     told(whole["web reaches db"], "network-mode-none", "engine", "connect", NETWORK, "db")
 
 
 def test_a_container_that_stops(kept):
-    kept.docker("kill", "db")
+    kept.container("db").kill()
     broken = kept.until_changed(web_reaches_db="violated", web_finds_db="violated", guest_is_apart="met")
     told(broken["web reaches db"], "destination-not-running", "engine", "container die db")
-    kept.docker("start", "db")
+    kept.container("db").start()
     whole = kept.until_changed(web_reaches_db="met", web_finds_db="met")
     told(whole["web reaches db"], "destination-not-running", "engine", "start db")
 
 
 def test_a_wall_that_gets_a_gap(kept):
-    kept.docker("network", "connect", NETWORK, "guest")
+    kept.network(NETWORK).connect("guest")
     leak = kept.until_changed(guest_is_apart="violated")
     told(leak["guest is apart"], "no-shared-network", "engine", "connect", "guest")
-    kept.docker("network", "disconnect", NETWORK, "guest")
+    kept.network(NETWORK).disconnect("guest")
     kept.until_changed(guest_is_apart="met")
 
 
@@ -153,10 +160,10 @@ def test_a_switch_that_no_message_tells(kept):
 
 
 def test_a_container_that_is_gone_is_unknown(kept):
-    kept.docker("rename", "db", "database")
+    kept.container("db").rename("database")
     gone = kept.until_changed(web_reaches_db="unknown")
     told(gone["web reaches db"], "container-not-found", "engine", "rename")
-    kept.docker("rename", "database", "db")
+    kept.container("database").rename("db")
 
 
 def test_the_stream_tells_a_change(kept):
@@ -170,10 +177,10 @@ def test_the_stream_tells_a_change(kept):
         for line in stream:
             if line.startswith(b": heartbeat"):
                 break
-        kept.docker("kill", "db")
+        kept.container("db").kill()
         events = (line.strip().decode() for line in stream if line.startswith(b"event: "))
         assert set(itertools.islice(events, 2)) == {"event: expectation.violated"}
-    kept.docker("start", "db")
+    kept.container("db").start()
 
 
 def test_another_worker_goes_on_where_one_was_killed(kept):
@@ -182,7 +189,7 @@ def test_another_worker_goes_on_where_one_was_killed(kept):
     until(lambda: len(kept.service.workers()) == 2, 20, "two workers")
     until(kept.service.lives, 20, "the service")
     assert kept.set()["met"] == 3
-    kept.docker("kill", "db")
+    kept.container("db").kill()
     broken = kept.until_changed(web_reaches_db="violated", web_finds_db="violated")
     assert broken["web reaches db"]["cause"]["code"] == "destination-not-running"
-    kept.docker("start", "db")
+    kept.container("db").start()
