@@ -93,7 +93,7 @@ TABLE: tuple[Row, ...] = (
     # the actual one.
     _row("create_network", r"configuration network can only contain|(?:configurations|options) are not supported if the network depends",
          InvalidInput, "configuration-conflict", "The engine refuses the combination of fields: {message}."),
-    _row("create_network", r"invalid network config|failed to allocate (?:gateway|secondary ip address)|ipv[46] pool is empty|doesn't support multiple subnets|IPv4 or IPv6 must be enabled|IPv4 cannot be disabled",
+    _row("create_network", r"invalid network config|failed to allocate (?:gateway|secondary ip address)|ipv[46] pool is empty|doesn't support multiple subnets|IPv4 or IPv6 must be enabled|IPv4 cannot be disabled|null ipam driver does not handle",
          InvalidInput, "address-configuration-invalid", "The engine refuses the address configuration: {message}."),
     # "operation not supported" is the kernel's answer where it has no macvlan or ipvlan for that link.
     _row("create_network", r"parent interface|not a valid (?:mac|ip)vlan parent|invalid subinterface|vlan id must be|operation not supported",
