@@ -28,6 +28,7 @@ from bridgework.model.snapshot import Network
 
 NFTABLES, IPTABLES = "nftables", "iptables"
 BACKENDS = (IPTABLES, NFTABLES)
+NOT_A_VERSION = f"Must be a version of Docker with its major and minor number, such as {in_words(RELEASES[-1])}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,7 @@ def _faults(
     wanted: UpgradeEngine, read: tuple[Release, int | None] | None, *, nftables: bool
 ) -> Iterator[tuple[str, str]]:
     if read is None:
-        example = in_words(RELEASES[-1])
-        yield "version", f"Must be a version of Docker with its major and minor number, such as {example}."
+        yield "version", NOT_A_VERSION
         return
     named = read[0]
     why = why_not_a_target(named) if wanted.version is not None else None

@@ -54,6 +54,9 @@ def test_what_does_not_fit_the_document_may_be_refused_by_any_status(tmp_path, c
     ({"in": "query", "name": "port", "message": "Must be a number."}, False),
     ({"in": "body", "pointer": "/2/count", "message": "The check could take more than a minute: count * 2."}, True),
     ({"in": "body", "pointer": "/2/count", "message": "Must be a whole number from 1 to 100."}, False),
+    ({"in": "body", "pointer": "/expectations/2/count", "message": "The check could take more than a minute: "}, True),
+    ({"in": "body", "pointer": "/changes/0/upgrade_engine/version", "message": "Docker 28.9 does not exist."}, True),
+    ({"in": "body", "pointer": "/changes/0/upgrade_engine/version", "message": "Must be a version of Docker."}, False),
     ({"in": "body", "pointer": "/source/host", "message": "Must be true."}, False),
 ])  # fmt: skip
 def test_a_reason_fits_only_its_field_and_its_fault(tmp_path, fault, passes):

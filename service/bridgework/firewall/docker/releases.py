@@ -23,7 +23,8 @@ Docker 27, 28.0 and 28.1 write rules that are not known exactly (``firewall.dock
 """
 NFTABLES_SINCE: Release = (29, 0)
 DIRECT_ROUTING_SINCE: Release = (28, 2)
-_VERSION = re.compile(r"v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?(?:[-+~].*)?")
+VERSION = r"v?([0-9]{1,3})\.([0-9]{1,3})(\.([0-9]{1,3}))?([-+~][!-~]*)?"
+"""What a version looks like, in the part of regular expressions that the document can hold."""
 
 _API_SINCE: tuple[tuple[Release, tuple[int, int]], ...] = (
     ((29, 0), (1, 52)),
@@ -45,8 +46,8 @@ def api_of(release: Release) -> tuple[int, int]:
 
 def read_version(text: str) -> tuple[Release, int | None] | None:
     """Return the release and the patch level, if that is named, of a version; ``None`` for another text."""
-    found = _VERSION.fullmatch(text)
-    return ((int(found[1]), int(found[2])), int(found[3]) if found[3] else None) if found is not None else None
+    found = re.fullmatch(VERSION, text)
+    return ((int(found[1]), int(found[2])), int(found[4]) if found[4] else None) if found is not None else None
 
 
 def newest_known(release: Release) -> Release:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, unquote
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from bridgework.firewall.docker.releases import VERSION
 from bridgework.http.problems import faults
 from bridgework.http.problems.faults import near
 from bridgework.http.resources.containers.requests import ContainerCreateSchema, StopQuery
@@ -21,7 +22,7 @@ from bridgework.http.schemas.fields import Choice, Flag, Items, Request, Strict,
 from bridgework.http.schemas.queries import ForceQuery
 from bridgework.model import actions
 from bridgework.model.actions import Call, Change
-from bridgework.plans.upgrade import BACKENDS
+from bridgework.plans.upgrade import BACKENDS, NOT_A_VERSION
 from bridgework.use_cases.plans.make import WantedChange, WantedPlan
 
 MAX_CHANGES = 200
@@ -78,6 +79,7 @@ class UpgradeEngineSchema(Request):
     version = Text(
         min_length=1,
         max_length=32,
+        validate=validate.Regexp(rf"{VERSION}\Z", error=NOT_A_VERSION),
         **optional(
             "The version with major and minor, and the patch level if known, such as `29.7` or `28.3.3`; null for "
             "the one that runs. A version that is newer than the newest known one is answered as that one, and "
