@@ -8,6 +8,7 @@ import pytest
 from tools.fuzz.verdicts import Report
 
 CURSOR = {"in": "query", "name": "cursor", "message": "Not a cursor of this list with these filters."}
+TWICE = {"in": "body", "pointer": "/expectations/1/name", "message": "Another expectation of the set has this name."}
 LABEL = {"in": "body", "pointer": "/labels/a", "message": "Must be a string."}
 
 
@@ -57,6 +58,14 @@ def test_what_does_not_fit_the_document_may_be_refused_by_any_status(tmp_path, c
     ({"in": "body", "pointer": "/expectations/2/count", "message": "The check could take more than a minute: "}, True),
     ({"in": "body", "pointer": "/changes/0/upgrade_engine/version", "message": "Docker 28.9 does not exist."}, True),
     ({"in": "body", "pointer": "/changes/0/upgrade_engine/version", "message": "Must be a version of Docker."}, False),
+    ({"in": "body", "pointer": "/changes/0/upgrade_engine/firewall_backend", "message": "Docker 26.1 has no x."}, True),
+    ({"in": "body", "pointer": "/changes/0/upgrade_engine/icc", "message": "Docker 26.1 has no x."}, False),
+    ({"in": "body", "pointer": "/changes/0/upgrade_engine", "message": "Must be the last change: the rest"}, True),
+    ({"in": "body", "pointer": "/changes/0/upgrade_engine", "message": "Name a version or a setting."}, False),
+    (TWICE, True),
+    ({"in": "body", "pointer": "/expectations/1/name", "message": "Must be a string."}, False),
+    ({"in": "body", "pointer": "/notify/0", "message": "The operator's file of webhooks has no such name."}, True),
+    ({"in": "body", "pointer": "/notify/0", "message": "Must be a string."}, False),
     ({"in": "body", "pointer": "/source/host", "message": "Must be true."}, False),
 ])  # fmt: skip
 def test_a_reason_fits_only_its_field_and_its_fault(tmp_path, fault, passes):
