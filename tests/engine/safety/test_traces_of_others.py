@@ -1,4 +1,7 @@
-"""Traced checks while another project talks: nothing of its connections is in a trace, and no payload at all."""
+"""Traced checks while another project talks: nothing of its connections is in a trace, and no payload at all.
+
+It talks direct, by docker-proxy and by DNAT, from its client, its shop, a container on another network and the host.
+"""
 
 import itertools
 import socket
@@ -6,7 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,7 +27,7 @@ TCP, UDP = 18490, 18491
 INSIDE = {TCP: 8080, UDP: 5001}
 ROOT = Path(__file__).parents[3]
 ENHANCED_PACKET = 6
-OWN_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+FIRST_PORT, PORTS_EACH = 20000, 2500
 """Other ports than those of the probe and of docker-proxy (from 32768), so that no port is the same by chance."""
 
 
@@ -39,11 +42,12 @@ def addresses(module_api, raw):
     alpha, beta = module_api.as_("alpha"), module_api.as_("beta")
     ports = [{"container_port": INSIDE[TCP], "host_port": TCP},
              {"container_port": INSIDE[UDP], "host_port": UDP, "protocol": "udp"}]  # fmt: skip
-    for caller, network, number in ((alpha, "of-alpha", 1), (beta, "of-beta", 2)):
+    for caller, network, number in ((alpha, "of-alpha", 1), (beta, "of-beta", 2), (beta, "also-of-beta", 3)):
         pools = [{"subnet": f"10.87.{number}.0/24"}]
         caller.post("/v1/networks", {"name": network, "ipam": {"pools": pools}}, status=201)
     run(beta, "shop", network_mode="of-beta", command=["httpd", "-f", "-p", "8080"], published_ports=ports)
     run(beta, "client", network_mode="of-beta")
+    run(beta, "stranger", network_mode="also-of-beta")
     run(alpha, "spy", network_mode="of-alpha", command=["httpd", "-f", "-p", "8080"])
     found = {one["name"]: one["endpoints"][0]["ipv4_address"] for one in module_api.get("/v1/containers")["items"]}
     with echo_server(namespace(raw, "shop"), INSIDE[UDP]):
@@ -64,25 +68,26 @@ def echo_server(path, port):
 
 
 @contextmanager
-def talking(path, ends):
-    """Send the secret to each (address, port, protocol) in turn, from the namespace; yields the ports of the client."""
-    used, over, began = set(), threading.Event(), threading.Event()
+def talking(path, ends, first_port):
+    """Send the secret to each (address, port, protocol) in turn, from the namespace and from ports of our own."""
+    over, began = threading.Event(), threading.Event()
 
-    def say(address, port, kind):
+    def say(own_port, address, port, kind):
         with socket.socket(socket.AF_INET, kind) as sock:
-            sock.settimeout(2)
+            sock.settimeout(0.3)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("", own_port))
             sock.connect((address, port))
-            used.add(sock.getsockname()[1])
             sock.send(b"GET / HTTP/1.0\r\nCookie: " + SECRET + b"\r\n\r\n")
             sock.recv(1000)
 
     def talk():
-        OWN_PORTS.write_text("20000 29999")
-        for end in itertools.cycle(ends):
+        own_ports = itertools.cycle(range(first_port, first_port + PORTS_EACH))
+        for own_port, end in zip(own_ports, itertools.cycle(ends), strict=False):
             if over.is_set():
                 return
             with suppress(OSError):
-                say(*end)
+                say(own_port, *end)
             began.set()
 
     with Path(path).open("rb") as opened:
@@ -90,7 +95,7 @@ def talking(path, ends):
         thread.start()
         try:
             assert began.wait(30)
-            yield used
+            yield
         finally:
             over.set()
             thread.join()
@@ -126,12 +131,26 @@ def ways(addresses):
         yield {"container": "shop"}, protocol, INSIDE[port]
 
 
+def talks(addresses):
+    """What each speaker connects to: the shop, its ports at the host (by DNAT or by its proxy), and the spy."""
+    shop, spy = addresses["shop"], addresses["spy"]
+    published = [(end, port, kind) for end in ("10.87.2.1", "10.87.3.1")
+                 for port, kind in ((TCP, socket.SOCK_STREAM), (UDP, socket.SOCK_DGRAM))]  # fmt: skip
+    direct = [(shop, INSIDE[TCP], socket.SOCK_STREAM), (shop, INSIDE[UDP], socket.SOCK_DGRAM)]
+    to_spy = [(spy, 8080, socket.SOCK_STREAM), (spy, INSIDE[UDP], socket.SOCK_DGRAM)]
+    by_proxy = [("127.0.0.1", TCP, socket.SOCK_STREAM), ("127.0.0.1", UDP, socket.SOCK_DGRAM)]
+    return {"client": direct + published, "shop": published + to_spy, "stranger": published + direct + to_spy,
+            "host": published + by_proxy + direct + to_spy}  # fmt: skip
+
+
 @pytest.mark.parametrize("who", ["alpha", "operator"])
-def test_no_trace_shows_the_connections_of_another_project(app, raw, addresses, who):
-    gateway, shop = "10.87.2.1", addresses["shop"]
-    ends = [(gateway, TCP, socket.SOCK_STREAM), (shop, 8080, socket.SOCK_STREAM),
-            (gateway, UDP, socket.SOCK_DGRAM), (shop, 5001, socket.SOCK_DGRAM)]  # fmt: skip
-    with talking(namespace(raw, "client"), ends) as used:
+def test_no_trace_shows_the_connections_of_another_project(app, engine, raw, addresses, who):
+    with ExitStack() as speaking:
+        spoken = talks(addresses)
+        for number, (speaker, ends) in enumerate(spoken.items()):
+            place = engine.namespace if speaker == "host" else namespace(raw, speaker)
+            speaking.enter_context(talking(place, ends, FIRST_PORT + number * PORTS_EACH))
+        used = set(range(FIRST_PORT, FIRST_PORT + len(spoken) * PORTS_EACH))
         for destination, protocol, port in ways(addresses):
             body = {"source": {"container": "spy"}, "destination": destination, "protocol": protocol, "port": port,
                     "trace": True, "timeout_ms": 500, "trace_payload_bytes": 1024}  # fmt: skip
@@ -143,13 +162,15 @@ def test_no_trace_shows_the_connections_of_another_project(app, raw, addresses, 
                 assert sent.status_code == 200, sent.get_data(as_text=True)
                 data = sent.get_data()
                 assert SECRET not in data, (destination, protocol, accept)
-                assert addresses["client"].encode() not in data
+                strangers = [addresses[name] for name in ("client", "stranger")]
+                assert not [one for one in strangers if one.encode() in data]
+                seen = set()
                 if accept == FORMS[0]:
                     seen = numbers_of(sent.get_json()["trace"])
                 elif accept == FORMS[2]:
                     seen = numbers_in(data)
-                    assert socket.inet_aton(addresses["client"]) not in data
-                assert not seen & used - {TCP, UDP, 8080, 5001}, (destination, protocol, accept)
+                    assert not [one for one in strangers if socket.inet_aton(one) in data]
+                assert not seen & used, (destination, protocol, accept)
 
 
 def asked(api, destination, **more):
