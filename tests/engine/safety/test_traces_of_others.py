@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bridgework.probes.kernel.setns import run_inside
-from tests.support.api import run
+from tests.support.api import check, run
 from tests.support.raw_engine import Raw
 
 pytestmark = pytest.mark.wide
@@ -197,6 +197,60 @@ def test_a_project_sees_the_namespaces_of_its_own_containers_only(api, addresses
         "source": {"host": True}, "destination": {"container": "shop"}, "trace": True, "timeout_ms": 2000,
     })  # fmt: skip
     assert (refused["status"], refused["code"]) == (403, "trace-not-allowed")
+
+
+@pytest.fixture(scope="module")
+def among_others(raw):
+    """Containers of alpha whose networks are not alpha's alone: on beta's network, in the host's and in beta's."""
+    of_alpha = {"Labels": {"io.bridgework.project": "alpha"}}
+    raw.make("near", mode="of-beta", **of_alpha)
+    raw.make("in-host", mode="host", **of_alpha)
+    raw.make("guest", mode="container:shop", **of_alpha)
+
+
+@pytest.mark.parametrize("source", ["in-host", "guest"])
+@pytest.mark.usefixtures("addresses", "among_others")
+def test_a_namespace_that_is_shared_with_others_is_not_the_projects_own(api, source):
+    refused = asked(api.as_("alpha"), {"container": "shop"}, source={"container": source})
+    assert (refused["status"], refused["code"]) == (403, "trace-not-allowed")
+    assert f"the network namespace of {source} is not of it" in refused["detail"]
+
+
+@pytest.mark.usefixtures("addresses", "among_others")
+def test_a_destination_in_a_shared_namespace_is_not_recorded(api):
+    trace = asked(api.as_("alpha"), {"container": "guest"}, source={"container": "near"})["trace"]
+    assert {step["place"] for step in trace["steps"] if step["seen"]} == {"source"}
+    assert "guest was not recorded: it is not of the project alpha." in trace["missing"]
+
+
+@pytest.fixture
+def surprising(raw):
+    """Drop pings in the namespace of the shop by a match that the service does not understand."""
+    enter = ["nsenter", f"--net={namespace(raw, 'shop')}", "iptables"]
+    drop = ["INPUT", "-p", "icmp", "-m", "length", "--length", "20:1500", "-j", "DROP"]
+    subprocess.run([*enter, "-A", *drop], check=True)
+    yield
+    subprocess.run([*enter, "-D", *drop], check=True)
+
+
+@pytest.mark.usefixtures("addresses", "among_others", "surprising")
+def test_a_surprise_traces_the_projects_own_namespaces_only(api):
+    def surprise(source):
+        answer = check(api.as_("alpha"), source, "shop", timeout_ms=2000)
+        assert (answer["predicted"]["verdict"], answer["verdict"]) == ("reachable", "unreachable")
+        (found,) = [one for one in answer["findings"] if one["code"] == "prediction-inconsistent"]
+        return answer["trace"], found["message"]
+
+    trace, message = surprise("near")
+    assert {step["place"] for step in trace["steps"] if step["seen"]} == {"source"}
+    assert trace["missing"] == [
+        "The host was not recorded: the token is bound to the project alpha.",
+        "shop was not recorded: it is not of the project alpha.",
+    ]
+    assert "INPUT of shop" not in message
+    trace, message = surprise("in-host")
+    assert trace is None
+    assert "It was not traced: The token of alpha is bound to the project alpha" in message
 
 
 @pytest.mark.usefixtures("addresses")
