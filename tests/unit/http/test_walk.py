@@ -8,9 +8,10 @@ import pytest
 
 from bridgework.app import RESOURCES, create_app
 from bridgework.engine.client import EngineAddress
+from bridgework.http.limits import RETRY_AFTER_S, Pools
 from bridgework.model.checks import AddressDestination, CheckRequest, ProbeRequest, Protocol, Verdict
 from bridgework.model.expectations import Assertion, ExpectationSet
-from bridgework.policy.access import Role
+from bridgework.policy.access import Caller, Role
 from bridgework.settings import Settings
 from tests.support.api import entry
 from tests.support.fake_engine import BlindRunner, FakeEngine
@@ -210,3 +211,34 @@ def test_a_rehearsal_asks_the_same_and_changes_nothing(send, operation):
         refused = response.status_code if response.status_code >= 400 else 200
         assert refused == status, response.get_data(as_text=True)
         assert changes == []
+
+
+class KeptPools(Pools):
+    """The pools of the application that was made last."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        KeptPools.made = self
+
+
+@pytest.mark.parametrize(
+    ("operation", "pool"), [(operation, pool) for operation in OPERATIONS for pool in operation.pools],
+    ids=lambda one: getattr(one, "id", one),
+)  # fmt: skip
+def test_a_caller_over_its_share_gets_429_with_the_number(tokens, monkeypatch, operation, pool):
+    monkeypatch.setattr("bridgework.app.Pools", KeptPools)
+    monkeypatch.setattr(type(operation), "longest_wait_s", lambda *_: 0.0)
+    engine, settings = FakeEngine(), Settings(tokens_file=tokens)
+    app = create_app(settings, EngineAddress("unix:///nowhere"), engine=engine, runner=BlindRunner())
+    share = -(-settings.pools[pool] // 2)
+    for _ in range(share):
+        KeptPools.made.acquire(pool, Caller(token_name("admin", None), Role.ADMIN))
+    path, body = concrete(operation)
+    body = {**body, operation.pool_of_field[0]: True} if pool != operation.concurrency_pool else body
+    headers = {"Authorization": f"Bearer token-of-{token_name('admin', None)}"}
+    refused = app.test_client().open(path, method=operation.method, headers=headers, json=body)
+    problem = refused.get_json()
+    assert (refused.status_code, problem["code"]) == (429, f"too-many-{pool}"), problem
+    assert f"already runs {share} {pool}, its share of the {settings.pools[pool]}" in problem["detail"]
+    assert int(refused.headers["Retry-After"]) == RETRY_AFTER_S
+    assert engine.changes == []
