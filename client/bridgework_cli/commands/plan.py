@@ -158,7 +158,8 @@ def show(plan: Plan, form: str) -> None:
         output.junit("bridgework plan", _cases(plan))
         return
     if form == "markdown":
-        output.lines("\n".join(_markdown(plan)))
+        for one in _markdown(plan):
+            output.line(one)
         return
     if form != "table":
         output.document(plan, form)
