@@ -208,7 +208,7 @@ def test_a_key_holds_across_a_restart_of_the_service(engine, tokens_file, raw):
 def behind_proxy(engine, tokens_file):
     """A service whose engine's answers can be lost."""
     with EngineProxy(engine.socket) as proxy:
-        settings = Settings(tokens_file=tokens_file, engine_timeout_s=1)
+        settings = Settings(tokens_file=tokens_file, engine_timeout_s=2)
         yield Client(create_app(settings, EngineAddress(proxy.docker_host))), proxy
 
 

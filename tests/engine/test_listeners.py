@@ -78,5 +78,5 @@ def test_the_engines_proxy_for_a_port_of_every_ipv6_address_is_read_as_it_answer
     run(api, "publisher", network_mode="dual", published_ports=[published])
     (proxy,) = [s for s in api.get("/v1/containers/hosted/sockets")["items"] if s["port"] == 18085]
     gateway = api.get("/v1/networks/dual/endpoints/web")["gateway"]
-    with inside(Raw(engine), "web", lambda: socket.create_connection((gateway, 18085), timeout=1)) as answered:
+    with inside(Raw(engine), "web", lambda: socket.create_connection((gateway, 18085), timeout=5)) as answered:
         assert (answered is None) is proxy["ipv6_only"]

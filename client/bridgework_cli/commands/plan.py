@@ -158,8 +158,7 @@ def show(plan: Plan, form: str) -> None:
         output.junit("bridgework plan", _cases(plan))
         return
     if form == "markdown":
-        for one in _markdown(plan):
-            output.line(one)
+        output.lines("\n".join(map(output.printable, _markdown(plan))))
         return
     if form != "table":
         output.document(plan, form)

@@ -34,7 +34,8 @@ MEMBERS = {
     "b": ("10.51.0.2", "br1"),
     "out": ("10.52.0.2", "up0"),
 }
-WAIT_S = 0.25
+WAIT_S, LONG_S = 0.25, 10
+"""How long a connection may take. The short wait is for those that are predicted to be dropped."""
 NO_RULES = "".join(
     f"*{table}\n" + "".join(f":{chain} ACCEPT [0:0]\n" for chain in chains) + "COMMIT\n"
     for table, chains in {
@@ -134,10 +135,10 @@ class World:
         thread.join(20)
         return found[0]
 
-    def connects(self, source, address, port):
+    def connects(self, source, address, port, wait_s):
         def attempt():
             with socket.socket() as sock:
-                sock.settimeout(WAIT_S)
+                sock.settimeout(wait_s)
                 try:
                     sock.connect((address, port))
                 except OSError:
@@ -351,7 +352,7 @@ def compare(world, seed, text, *, by):
         verdict, outcome = predicted(ruleset, source, address, port)
         if verdict == simulate.UNKNOWN:
             continue
-        seen = world.connects(source, address, port)
+        seen = world.connects(source, address, port, LONG_S if verdict == simulate.ACCEPTED else WAIT_S)
         compared += 1
         told = [
             (s.place.hook.value, s.place.table.name, s.place.chain.name, s.rule and s.rule.text, s.effect)
