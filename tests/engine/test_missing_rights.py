@@ -1,7 +1,12 @@
-"""A service whose process really lacks a capability: it says which one and why it matters, and no answer is a 500."""
+"""A service whose process really lacks capabilities, as root or as a user of the group ``docker``.
+
+It says which ones and why they matter, and no answer is a 500.
+"""
 
 import contextlib
 import http.client
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,8 @@ from tests.support.service import Service
 pytestmark = pytest.mark.wide
 
 RIGHTS = ("net_admin", "net_raw", "sys_ptrace", "sys_admin")
+NO_ONE = 65534
+"""The user and the group without rights."""
 PORT = {"protocol": "tcp", "port": 8080}
 WAIT = {"timeout_ms": 2000}
 ENDS = {"source": {"container": "db"}, "destination": {"container": "web"}}
@@ -127,4 +134,43 @@ def test_all_rights_are_missing(engine, tokens_file, tmp_path):
     assert set(runner["missing"]) == {f"CAP_{right.upper()}" for right in RIGHTS}
     assert naming(said, "sys_admin") == ALL
     assert said["matrix"]["summary"]["inconclusive"] == said["matrix"]["summary"]["pairs"]
+    assert "Traceback" not in service.said()
+
+
+@pytest.fixture
+def open_folder(tokens_file):
+    """A folder that any user may enter, with the tokens; pytest's own are root's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "tokens.json").write_text(tokens_file.read_text())
+        yield folder
+
+
+@pytest.fixture
+def group(engine):
+    """The id of a group that may use the engine's socket, as the group ``docker`` does."""
+    before = engine.socket.stat()
+    os.chown(engine.socket, -1, NO_ONE)
+    engine.socket.chmod(0o660)
+    yield NO_ONE
+    os.chown(engine.socket, -1, before.st_gid)
+    engine.socket.chmod(before.st_mode & 0o777)
+
+
+@pytest.mark.usefixtures("pair", "handle")
+def test_a_user_of_the_group_docker_gets_answers(engine, open_folder, group):
+    inside = ("setpriv", f"--reuid={NO_ONE}", f"--regid={NO_ONE}", f"--groups={group}", "--bounding-set=-all")
+    with Service(engine.docker_host, open_folder, open_folder / "tokens.json", inside=inside) as service:
+        ready = service.ask("GET", "/readyz", caller=None)
+        said = answers(service)
+        made = service.ask("POST", "/v1/networks", {"name": "of-the-group"})
+        gone = service.ask("DELETE", "/v1/networks/of-the-group")
+    assert ready.status == http.client.OK
+    runner = ready.json["probe_runner"]
+    assert runner["reason"] == "the network namespaces of containers cannot be entered from here"
+    assert set(runner["missing"]) == {f"CAP_{right.upper()}" for right in RIGHTS}
+    assert {name for name in CHECKS if said[name]["verdict"] == "inconclusive"} == CHECKS
+    assert all(said[name]["limited"] for name in ALL)
+    assert (made.status, gone.status) == (http.client.CREATED, http.client.NO_CONTENT)
     assert "Traceback" not in service.said()
